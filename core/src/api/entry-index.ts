@@ -134,6 +134,12 @@ export interface EntryIndex {
   change(change: EntryChange): Promise<number | undefined>;
   /** Grows by one with every `change` of the repository that was carried out, on any replica. 0 before the first one. */
   revision(repository: string): Promise<number>;
+  /**
+   * Calls `changed` soon after a `change` on any replica, with the revision that it made; without a repository when some may have been
+   * missed. Absent: nobody tells. Calls may be lost all the same.
+   * @returns ends it
+   */
+  watch?(changed: (repository?: string, revision?: number) => void): () => void;
   /** Puts `entry`, whatever was there. @param fence as for `putIfAbsent` */
   replace(entry: Entry, fence?: Fence): Promise<void>;
   /**

@@ -1,17 +1,17 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { EntrepotError, type EntryIndex } from '../../src/index.js';
+import { EntrepotError } from '../../src/index.js';
 import { MemoryBlobStore, MemoryEntryIndex } from '../../src/testing/index.js';
 import { openHarness, type Harness, type HarnessOptions } from './harness.js';
 
 type Trouble = 'none' | 'read-only' | 'down' | 'hangs';
 
-const READING = new Set<keyof EntryIndex>(['find', 'list', 'revision', 'referenced']);
+const READING = new Set<keyof MemoryEntryIndex>(['find', 'list', 'revision', 'referenced']);
 
 /** A harness over an index that gets into trouble when the test says so. */
 async function openTroubled(options: HarnessOptions = {}): Promise<{ harness: Harness; be: (now: Trouble) => void }> {
   let trouble: Trouble = 'none';
   const entries = new Proxy(new MemoryEntryIndex(), {
-    get(index, name: keyof EntryIndex) {
+    get(index, name: keyof MemoryEntryIndex) {
       const method = index[name];
       if (typeof method !== 'function') return method;
       return (...given: never[]) => {

@@ -35,8 +35,14 @@ function open() {
   const index = new MemoryEntryIndex();
   const clock = new ManualClock();
   const asked: string[] = [];
+  let tell: Parameters<NonNullable<EntryIndex['watch']>>[0] = () => {};
+  const watch: EntryIndex['watch'] = (changed) => {
+    tell = changed;
+    return () => {};
+  };
   const counted = new Proxy<EntryIndex>(index, {
     get(target, name: keyof EntryIndex) {
+      if (name === 'watch') return watch;
       const method = target[name] as (...given: unknown[]) => unknown;
       return (...given: unknown[]) => {
         asked.push(name);
@@ -50,7 +56,7 @@ function open() {
     await mine.dispose();
     await other.dispose();
   });
-  return { index, clock, asked, mine, other };
+  return { index, clock, asked, mine, other, tell: (...told: Parameters<typeof tell>) => tell(...told) };
 }
 
 describe('the memory of a hosted repository', () => {
@@ -90,6 +96,42 @@ describe('the memory of a hosted repository', () => {
     expect(await mine.revision('hosted')).toBe(3);
     expect((await mine.find('hosted', 'a'))?.digest).toBe(digestOf('two'));
     expect(await mine.find('hosted', 'gone')).toBeUndefined();
+  });
+
+  it('shows what another replica changed as soon as it is told', async () => {
+    const { mine, other, tell, asked } = open();
+    await mine.change(put(entryOf('a', 'one')));
+    await mine.revision('hosted');
+    await other.change(put(entryOf('a', 'two')));
+    tell('elsewhere', 7);
+    tell('hosted', 1);
+    asked.length = 0;
+    expect(mine.revision('hosted')).toBe(1);
+    expect(asked).toEqual([]);
+    tell('hosted', 2);
+    expect(await mine.revision('hosted')).toBe(2);
+    expect((await mine.find('hosted', 'a'))?.digest).toBe(digestOf('two'));
+    expect(mine.revision('hosted')).toBe(2);
+    // What was told of may have been missed.
+    tell();
+    asked.length = 0;
+    await mine.revision('hosted');
+    await mine.revision('hosted');
+    expect(asked).toEqual(['revision']);
+  });
+
+  it('asks again when it is told of a change while it asks', async () => {
+    const { mine, other, tell, asked } = open();
+    await mine.change(put(entryOf('a', 'one')));
+    await mine.revision('hosted');
+    await other.change(put(entryOf('a', 'two')));
+    tell('hosted', 2);
+    const reading = mine.revision('hosted');
+    tell('hosted', 3);
+    await reading;
+    asked.length = 0;
+    await mine.revision('hosted');
+    expect(asked).toEqual(['revision']);
   });
 
   it('shows at once what another replica did between two changes of its own', async () => {
@@ -136,7 +178,7 @@ describe('the memory of a hosted repository', () => {
               });
               return found;
             }
-          : (target[name] as (...given: unknown[]) => unknown).bind(target),
+          : (target[name] as ((...given: unknown[]) => unknown) | undefined)?.bind(target),
     });
     const cache = new EntryCache(slow, holds(), 100, new ManualClock(), silentLogger);
     onTestFinished(() => cache.dispose());
@@ -159,7 +201,7 @@ describe('the memory of a hosted repository', () => {
               await new Promise<void>((resolve) => told.push(resolve));
               return made;
             }
-          : (target[name] as (...given: unknown[]) => unknown).bind(target),
+          : (target[name] as ((...given: unknown[]) => unknown) | undefined)?.bind(target),
     });
     const cache = new EntryCache(late, holds(), 100, new ManualClock(), silentLogger);
     onTestFinished(() => cache.dispose());

@@ -93,7 +93,11 @@ export function createRootScope(
     () => {},
   );
   root.open(NOTICES, { database: DATABASE, logger: ROOT_LOGGER }, (services) => openNotices(metadata, services));
-  root.open(ENTRIES, { database: DATABASE }, async ({ database }) => new SqlEntryIndex(database));
+  root.open(
+    ENTRIES,
+    { database: DATABASE, notices: NOTICES },
+    async ({ database, notices }) => new SqlEntryIndex(database, notices),
+  );
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   root.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
     await joinStores(new SqlMetaStore(services.database), services.blobs);

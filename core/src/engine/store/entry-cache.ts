@@ -24,15 +24,17 @@ const LAST_FLUSH = 5_000;
 const ACCESS_RESOLUTION = 3_600_000;
 /** The time that a request waits for an optional write or a newer value; milliseconds. */
 const PATIENCE = 500;
-/** The interval at which a repository that others change, too, is asked for its revision; milliseconds. */
+/** The interval at which a repository that others change, too, is asked for its revision when no change is told; milliseconds. */
 const REVISION_INTERVAL = 1_000;
 
 /** The changes of one repository that memory has followed. */
 interface Followed {
   /** The newest revision that is known; -1 before the first one. */
   revision: number;
-  /** When it was read, on the monotonic clock. */
+  /** When it was read, on the monotonic clock; `-Infinity` when a newer one has been told of. */
   readAt: number;
+  /** The number of changes that were told of. */
+  told: number;
   /** The reading that is under way. */
   reading: Promise<number> | undefined;
   /** Whether it takes longer than the time that requests wait when they have an older revision. */
@@ -60,6 +62,7 @@ export class EntryCache {
   /** Blobs that were served since the last flush. */
   readonly #visited = new Set<Digest>();
   readonly #timer: NodeJS.Timeout;
+  readonly #unwatch: (() => void) | undefined;
   /** Resolves when the accesses that are being written are written. */
   #flushed: Promise<void> = Promise.resolve();
   /** Counts changes: an entry that was read before a change and arrives after it is not remembered. */
@@ -74,6 +77,7 @@ export class EntryCache {
     this.#noted = new Lru(maxEntries);
     this.keys = new KeptKeysCache(index, maxEntries, clock, logger);
     this.#timer = setInterval(() => void this.#flush(), FLUSH_INTERVAL).unref();
+    this.#unwatch = index.watch?.((repository, revision) => this.#wasTold(repository, revision));
   }
 
   /** The entry in memory. `undefined` tells nothing. */
@@ -157,8 +161,8 @@ export class EntryCache {
   }
 
   /**
-   * The revision of a hosted repository that memory shows. What this process changed is in it at once, what others changed
-   * after a second at the most, if the index answers; between two looks at it this costs nothing.
+   * The revision of a hosted repository that memory shows. What this process changed is in it at once; what others changed as soon as the
+   * index tells of it, and after a second at the most, if it answers; between two looks at it this costs nothing.
    * @returns no promise where it is known
    */
   revision(repository: string): number | Promise<number> {
@@ -183,6 +187,7 @@ export class EntryCache {
 
   async #reread(repository: string, followed: Followed): Promise<number> {
     const readAt = this.#clock.monotonic();
+    const { told } = followed;
     try {
       const found = await this.#index.revision(repository);
       if (found > followed.revision) this.#drop(followed, found);
@@ -191,8 +196,19 @@ export class EntryCache {
       if (followed.revision < 0) throw error;
       this.#logger.warn({ error, repository }, 'the revision of a repository could not be read');
     }
-    followed.readAt = readAt;
+    // One that was told of meanwhile is read at the next request.
+    followed.readAt = followed.told === told ? readAt : -Infinity;
     return followed.revision;
+  }
+
+  /** Reads the revision of `repository`, or of all, at the next request, unless `revision` is known. */
+  #wasTold(repository: string | undefined, revision = Infinity): void {
+    for (const [name, followed] of this.#followed) {
+      if (repository !== undefined && name !== repository) continue;
+      if (revision <= followed.revision) continue;
+      followed.told += 1;
+      followed.readAt = -Infinity;
+    }
   }
 
   /** Notes a revision that this process made. @returns whether no newer one is known. */
@@ -213,7 +229,14 @@ export class EntryCache {
   #follow(repository: string): Followed {
     const followed = this.#followed.get(repository);
     if (followed !== undefined) return followed;
-    const begun: Followed = { revision: -1, readAt: -Infinity, reading: undefined, isLate: false, generation: 0 };
+    const begun: Followed = {
+      revision: -1,
+      readAt: -Infinity,
+      told: 0,
+      reading: undefined,
+      isLate: false,
+      generation: 0,
+    };
     this.#followed.set(repository, begun);
     return begun;
   }
@@ -294,6 +317,7 @@ export class EntryCache {
 
   async dispose(): Promise<void> {
     clearInterval(this.#timer);
+    this.#unwatch?.();
     await inTime(this.#flush(), LAST_FLUSH);
   }
 }

@@ -15,7 +15,8 @@ import { LEASE_LOST } from '@entrepot/core/engine';
 import { type Kysely, sql } from 'kysely';
 import { slices } from '../slices.js';
 import { compiledOnce } from './compiled-once.js';
-import { countRevision } from './changes.js';
+import { countAndTell, watchRevisions } from './changes.js';
+import { NO_NOTICES, type Notices } from './notices.js';
 import { toEntry } from './entry-row.js';
 import { GroupCommit } from './group-commit.js';
 import { prefixRange } from './prefix-range.js';
@@ -34,6 +35,17 @@ const GROUP = 100;
 /** An `EntryIndex` in a SQL database, which it closes. It says nothing that SQLite and PostgreSQL do not share. */
 export class SqlEntryIndex extends SqlStore implements EntryIndex {
   readonly #puts = new GroupCommit(GROUP, (puts: readonly EntryPut[]) => putEntries(this.database, puts));
+  readonly #notices: Pick<Notices, 'listen'>;
+
+  /** @param notices of changes by other processes. Default: none come. */
+  constructor(database: Kysely<Schema>, notices: Pick<Notices, 'listen'> = NO_NOTICES) {
+    super(database);
+    this.#notices = notices;
+  }
+
+  watch(changed: (repository?: string, revision?: number) => void): () => void {
+    return watchRevisions(this.#notices, changed);
+  }
 
   async find(repository: string, key: string): Promise<Entry | undefined> {
     return storedWithin('read', 'find an entry', () => find(this.database, repository, key));
@@ -50,7 +62,7 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
   async change({ repository, expect, at, put, remove }: EntryChange): Promise<number | undefined> {
     const work = async (transaction: Kysely<Schema>): Promise<number> => {
       // First of all, so that of two changes of a repository one waits for the other, and then sees what it did.
-      const revision = await countRevision(transaction, repository);
+      const revision = await countAndTell(transaction, repository);
       if (at !== undefined && revision !== at + 1) throw LOST;
       for (const { key, digest } of expect) {
         const found = await find(transaction, repository, key);

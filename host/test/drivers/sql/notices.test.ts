@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type LogFields, silentLogger } from '@entrepot/core';
 import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { CHANGES, countChange } from '../../../src/drivers/sql/changes.js';
+import { SqlEntryIndex } from '../../../src/drivers/sql/entry-index.js';
 import { NO_NOTICES, type Notices } from '../../../src/drivers/sql/notices.js';
 import { openPostgres } from '../../../src/drivers/sql/postgres.js';
 import { PostgresNotices } from '../../../src/drivers/sql/postgres-notices.js';
@@ -62,6 +63,26 @@ describe.skipIf(programs === undefined)('notices of PostgreSQL', () => {
     await vi.waitFor(() => expect(other.heard.at(-1)).toBe('3'), PATIENCE);
     expect(one.heard.at(-1)).toBe("it's 1");
     expect(() => one.notices.listen('no; name', one.hear)).toThrow('no; name is no name of a channel');
+  });
+
+  it('tell of revisions of repositories to the other processes', async () => {
+    const url = await (await server()).database();
+    const [one, other] = [await open(url), await open(url)];
+    const told: unknown[] = [];
+    const unwatch = new SqlEntryIndex(other.database, other.notices).watch((...change) => void told.push(change));
+    other.notices.listen('work', other.hear);
+    await hears(one.notices, 'work', other.heard);
+    const index = new SqlEntryIndex(one.database, one.notices);
+    const change = { repository: 'a hosted\none', expect: [], put: [], remove: [] };
+    await index.change(change);
+    await index.change(change);
+    await vi.waitFor(() => {
+      expect(told.slice(-2)).toEqual([
+        [change.repository, 1],
+        [change.repository, 2],
+      ]);
+    }, PATIENCE);
+    unwatch();
   });
 
   it('come again after a restart, with a call to look for what was missed', async () => {
