@@ -11,7 +11,10 @@ import { setUp } from './setup.mjs';
 // rests on Node, on each Node that is supported.
 const LONG = ['**/hostile-strings.test.ts', '**/large-lists.test.ts'];
 const ON_EACH_NODE = ['core/', 'host/'];
-const { values } = parseArgs({ options: { unit: { type: 'boolean', default: false } } });
+// `--shard 1/2` runs every second file of them, so that two Nodes share the time of one; the nightly run leaves it out.
+const { values } = parseArgs({
+  options: { unit: { type: 'boolean', default: false }, shard: { type: 'string' } },
+});
 
 setUp();
 
@@ -39,6 +42,7 @@ async function runUnitTests() {
       ...(values.unit ? ON_EACH_NODE : []),
       ...reporters,
       ...left,
+      ...(values.shard === undefined ? [] : [`--shard=${values.shard}`]),
     ]);
     return countsOf(report, code);
   } finally {

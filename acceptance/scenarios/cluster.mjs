@@ -17,6 +17,8 @@ const MIB = 1024 ** 2;
 /** The pieces in which the origin sends a body, and the pause behind each of them; bytes and milliseconds. */
 const PIECE = 128 * 1024;
 const PAUSE = 20;
+/** Those of the beginning of a body, and how much of it comes so: first bytes are measured before 100 bodies fill the machine. */
+const TRICKLE = { piece: 4 * 1024, pause: 50, bytes: 80 * 1024 };
 /** How long a server sleeps, in milliseconds. */
 const SLEEP = 60_000;
 /** The longest time until a survivor has further bytes of a body whose server was killed, in milliseconds. */
@@ -152,10 +154,12 @@ class TrickleOrigin {
     const headers = { 'content-type': 'application/octet-stream', etag: '"trickle"', 'content-length': length - from };
     if (from === 0) response.writeHead(200, headers);
     else response.writeHead(206, { ...headers, 'content-range': `bytes ${from}-${length - 1}/${length}` });
-    for (let at = from; at < length && !response.destroyed; at += PIECE) {
-      response.write(this.#body.subarray(at, at + PIECE));
+    for (let at = from; at < length && !response.destroyed;) {
+      const { piece, pause } = at < TRICKLE.bytes ? TRICKLE : { piece: PIECE, pause: PAUSE };
+      response.write(this.#body.subarray(at, at + piece));
       if (at >= (this.#mark?.at ?? Infinity)) this.#mark?.reached();
-      await delay(PAUSE);
+      await delay(pause);
+      at += piece;
     }
     response.end();
   }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { openHarness, patterned, sri, withFacts, type Harness } from './harness.js';
 
@@ -155,6 +157,15 @@ describe('wrong answers', () => {
     await expect((await get('/files/endless')).bytes()).rejects.toMatchObject({ code: 'UPSTREAM_TOO_LARGE' });
     expect(await upstream.requests.at(-1)?.done).toBe('cut');
     await expect.poll(() => storage.spools.used).toBe(0);
+  });
+
+  it('lets the first bytes go at once of a body that is said to be large', async () => {
+    const harness = await openHarness();
+    harness.upstream.serve('/files/a', { body: patterned(1_000_000), fault: { kind: 'stall', after: 1_000 } });
+    const { body } = await harness.get('/files/a');
+    const [bytes] = (await once(body as Readable, 'data')) as [Buffer];
+    expect(bytes.equals(patterned(1_000_000).subarray(0, 1_000))).toBe(true);
+    (body as Readable).destroy();
   });
 
   it('ends a fetch that takes too long', async () => {

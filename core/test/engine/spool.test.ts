@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,6 +57,37 @@ describe('a spool', () => {
     }
     spool.seal();
     expect(Buffer.concat([read, await readAll(follower)]).equals(bytes)).toBe(true);
+    await spool.release();
+  });
+
+  it('lets the first bytes go at once where it is said to be longer than the held tail', async () => {
+    const bytes = patterned(100 * 1024);
+    const spool = new Spool(await openSpace(), bytes.length);
+    const follower = spool.follow();
+    const flowing = spool.flowing(0);
+    await spool.append(bytes.subarray(0, 10));
+    await flowing;
+    expect((await once(follower, 'data'))[0]).toEqual(bytes.subarray(0, 10));
+    let read = 10;
+    follower.on('data', (chunk: Buffer) => (read += chunk.length));
+    await fill(spool, bytes.subarray(10));
+    await new Promise(setImmediate);
+    expect(read).toBe(36 * 1024);
+    spool.seal();
+    await once(follower, 'end');
+    expect(read).toBe(bytes.length);
+    await spool.release();
+  });
+
+  it.each([undefined, 64 * 1024])('holds the first bytes back where its size is said to be %s', async (size) => {
+    const spool = new Spool(await openSpace(), size);
+    const follower = spool.follow();
+    await spool.append(patterned(64 * 1024));
+    follower.read();
+    await new Promise(setImmediate);
+    expect(follower.readableLength).toBe(0);
+    spool.seal();
+    expect((await readAll(follower)).length).toBe(64 * 1024);
     await spool.release();
   });
 

@@ -92,8 +92,13 @@ export class Flight implements SharedFlight {
     this.#abort.abort(reason);
   }
 
+  /** Makes the spool of the body. @param size that it is said to have, in bytes. Absent: it is not known */
+  beginSpool(size?: number): Spool {
+    return this.useSpool(new Spool(this.#spools, size));
+  }
+
   /** Takes `spool` for the body, in place of the one before. */
-  useSpool(spool = new Spool(this.#spools)): Spool {
+  useSpool(spool: Spool): Spool {
     return (this.#spool = spool);
   }
 

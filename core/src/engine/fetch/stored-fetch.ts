@@ -235,7 +235,7 @@ class StoredFetch {
     const coordinates = description?.coordinates ?? resource.coordinates;
     const incoming = planIncoming(resource, kept, reply, asked);
     const { promised, said, provisional, unsettled, size, doubt, headers } = incoming;
-    const spool = this.#flight.useSpool();
+    const spool = this.#flight.beginSpool(size);
     if (!unsettled) this.#verification.requireMediaType(provisional, reply);
     this.#transfer.bounds.check(size ?? 0);
     const announce = (body: Spool): void =>

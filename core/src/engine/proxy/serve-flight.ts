@@ -285,9 +285,10 @@ function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHe
 }
 
 /**
- * The number of bytes that are awaited before a first one is let go: none of the held tail can be; a document is awaited whole unless
- * it is said to be large.
+ * The number of bytes that are awaited before a first one is let go: the held tail, unless the body is said to be longer; a document is
+ * awaited whole unless it is said to be large.
  */
 function awaitedBytes({ kind }: Stored, { size = 0 }: FlightHead): number {
-  return kind === 'document' && size <= SMALL_DOCUMENT ? SMALL_DOCUMENT : HELD_TAIL;
+  if (kind === 'document' && size <= SMALL_DOCUMENT) return SMALL_DOCUMENT;
+  return size > HELD_TAIL ? 0 : HELD_TAIL;
 }

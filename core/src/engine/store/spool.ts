@@ -57,8 +57,13 @@ export class Spool {
   #released = false;
   readonly #change = new ChangeSignal();
 
-  constructor(space: SpoolSpace) {
+  /** The end of the body before its held tail. Absent: it is not known. */
+  readonly #heldFrom: number | undefined;
+
+  /** @param size that the body is said to have, in bytes. Absent: it is not known, and the tail of all that came so far is held. */
+  constructor(space: SpoolSpace, size?: number) {
     this.#file = new SpoolFile(space);
+    this.#heldFrom = size === undefined ? undefined : Math.max(0, size - HELD_TAIL);
   }
 
   get path(): string {
@@ -164,10 +169,16 @@ export class Spool {
 
   /** Resolves when a first byte can be read, and there are more than `bytes` or all. @throws EntrepotError when none will come */
   async flowing(bytes = HELD_TAIL): Promise<void> {
-    while (!this.#sealed && this.#written <= Math.max(bytes, HELD_TAIL)) {
+    while (!this.#sealed && (this.#written <= bytes || this.#readable <= 0)) {
       if (this.#failure !== undefined) throw this.#failure;
       await this.#change.next;
     }
+  }
+
+  /** The end of the bytes that clients may read. */
+  get #readable(): number {
+    if (this.#sealed) return this.#written;
+    return this.#heldFrom === undefined ? this.#written - HELD_TAIL : Math.min(this.#written, this.#heldFrom);
   }
 
   /** Waits for more than `bytes`, verified or not. @returns whether the body has so many */
@@ -267,7 +278,7 @@ export class Spool {
   async #next({ position, isVerifying }: Follower, end: number): Promise<Buffer | undefined> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      const readable = Math.min(end, this.#sealed || isVerifying ? this.#written : this.#written - HELD_TAIL);
+      const readable = Math.min(end, isVerifying ? this.#written : this.#readable);
       if (position < readable)
         return (
           this.#recent.read(position, readable) ??
