@@ -5,11 +5,13 @@
  * node scripts/node.mjs bench/stores.mjs [--runs 5] [--seconds 2]
  *
  * Needs versitygw (`node acceptance/install-tools.mjs`) and a build. Prints, run by run in turns: a hit from the file system, from the
- * disk cache before S3, from S3; the same by two workers; the S3 server's own GET of the same object; resident memory when idle.
+ * disk cache before S3, from S3; the same by two workers; the S3 server's own GET of the same object, and that GET passed on by the
+ * least program of Node that does so; resident memory when idle.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { builtTool } from '@entrepot/fixtures/tools';
@@ -17,7 +19,7 @@ import { sha256 } from './lib/fixtures.mjs';
 import { get, keepAliveAgent } from './lib/http.mjs';
 import { wrkProgram } from './lib/install.mjs';
 import { load } from './lib/load.mjs';
-import { freePort, killAll, residentMiB, start, stop } from './lib/processes.mjs';
+import { freePort, killAll, residentMiB, start, stop, waitUntilReady } from './lib/processes.mjs';
 import { median, rotated } from './lib/statistics.mjs';
 import { launchEntrepot } from './servers/entrepot.mjs';
 import { launchOrigin } from './servers/origin.mjs';
@@ -29,6 +31,8 @@ const SECRET = 'bench-secret';
 const KEYS = { accessKeyId: 'bench', secretAccessKey: '${env:BENCH_S3_SECRET}' };
 process.env.BENCH_S3_SECRET = SECRET;
 const IDLE = 5_000;
+const S3_ITSELF = 'S3 server by itself';
+const RELAY = 'Node alone, from S3';
 
 const { values: flags } = parseArgs({
   options: { runs: { type: 'string', default: '5' }, seconds: { type: 'string', default: '2' } },
@@ -90,7 +94,8 @@ try {
       if (answer.status !== 200 || sha256(answer.body) !== expected) throw new Error(`${id}: status ${answer.status}`);
     }
   }
-  sides.push({ id: 'S3 server by itself', url: await s3.signed('plain', expected), pid: s3.pid });
+  const own = await s3.signed('plain', expected);
+  sides.push({ id: S3_ITSELF, url: own, pid: s3.pid }, { id: RELAY, ...(await launchRelay(own)) });
   const samples = new Map(sides.map(({ id }) => [id, []]));
   for (const side of sides) await load(wrk.path, { ...side, connections: CONNECTIONS, seconds: 1 });
   for (let run = 0; run < runs; run += 1) {
@@ -103,6 +108,21 @@ try {
   for (const one of started.reverse()) await stop(one);
   await rm(folder, { recursive: true, force: true });
   killAll();
+}
+
+/** A program of Node that passes on what is at `url`. */
+async function launchRelay(url) {
+  const port = await freePort();
+  const relay = start(
+    process.execPath,
+    [fileURLToPath(new URL('servers/relay.mjs', import.meta.url)), `${port}`, url],
+    {
+      cwd: folder,
+    },
+  );
+  started.push(relay);
+  await waitUntilReady(relay, `http://127.0.0.1:${port}/`, performance.now());
+  return { url: `http://127.0.0.1:${port}/`, pid: relay.pid };
 }
 
 /** A server of S3 over a folder. */
@@ -158,8 +178,10 @@ function print(sides, samples, idle) {
     );
   }
   const s3 = samples.get('S3').map(({ cpuPerRequest }) => cpuPerRequest);
-  const own = samples.get('S3 server by itself').map(({ cpuPerRequest }) => cpuPerRequest);
-  process.stdout.write(
-    `\nEntrepot from S3 beside the S3 server's own GET: ${median(s3.map((value, run) => value / own[run])).toFixed(2)}\n`,
-  );
+  for (const id of [S3_ITSELF, RELAY]) {
+    const own = samples.get(id).map(({ cpuPerRequest }) => cpuPerRequest);
+    process.stdout.write(
+      `\nEntrepot from S3 beside ${id}: ${median(s3.map((value, run) => value / own[run])).toFixed(2)}\n`,
+    );
+  }
 }

@@ -61,8 +61,8 @@ export interface ObjectReaderOptions {
 /** Reads the body of a reply; resumes it where it breaks off. It ends cleanly only after the last byte. */
 export class ObjectReader extends Readable {
   readonly #options: ObjectReaderOptions;
-  /** Ends a request that resumes the body. */
-  readonly #ending = new AbortController();
+  /** Ends the request that resumes the body. Made with it: an abort is dear, and most bodies come whole. */
+  #ending: AbortController | undefined;
   readonly #end: number;
   readonly #etag: string;
   /** The byte that is read next. */
@@ -95,7 +95,7 @@ export class ObjectReader extends Readable {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     clearTimeout(this.#timer);
-    this.#ending.abort();
+    this.#ending?.abort();
     // One that was read to its end leaves its connection for the next request.
     if (!this.#body.readableEnded) this.#body.destroy();
     done(error);
@@ -145,6 +145,7 @@ export class ObjectReader extends Readable {
     try {
       if (this.#resumed >= RESUMPTIONS) throw reason;
       this.#resumed += 1;
+      this.#ending ??= new AbortController();
       const reply = await this.#options.again(this.#at, this.#ending.signal);
       if (this.destroyed) return void reply?.body.destroy();
       // Some servers overlook that they were asked for the same object.
