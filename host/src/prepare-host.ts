@@ -3,16 +3,16 @@ import type { RepositoryEngine } from '@entrepot/core/engine';
 import type { ClusterPlace } from './cluster/cluster.js';
 import { ConfigurationError, type ConfigurationProblem } from './config/configuration-error.js';
 import type { LoadedConfig } from './config/load.js';
+import type { ReloadOutcome } from './config/reload-outcome.js';
 import type { Config } from './config/schema.js';
 import { BUNDLED_PLUGINS, bundledType } from './config/bundled.js';
 import { createAdministrationScope, createRootScope } from './container/bindings.js';
 import { planStore, storePackage } from './container/open-plugin-store.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
-import { ENGINE, ROOT_LOGGER, SPACE } from './container/tokens.js';
+import { ENGINE, ROOT_LOGGER } from './container/tokens.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { readCertificates } from './http/certificates.js';
-import { createLogger } from './log/logger.js';
 import type { Served } from './mount-repositories.js';
 import { blameForEnd } from './plugins/blame.js';
 import { loadPlugins } from './plugins/load.js';
@@ -21,7 +21,7 @@ import type { FoundUpstreams } from './repositories/found-upstreams.js';
 import { planRepositories, type RepositoryPlan } from './repositories/repository-plan.js';
 import { planScanners, scannerPackages } from './scanning/plan-scanners.js';
 import type { FetchPart } from './scanning/scan-worker.js';
-import type { Heal } from './space/healer.js';
+import type { SpaceOptions } from './space/space.js';
 
 export interface CreateHostOptions {
   /** Default: standard output. */
@@ -32,6 +32,8 @@ export interface CreateHostOptions {
   readonly reusePort?: boolean | undefined;
   /** Gives the metrics of all processes that serve one address. Default: those of this process. */
   readonly metrics?: ((own: PrometheusMetrics) => Pick<PrometheusMetrics, 'contentType' | 'render'>) | undefined;
+  /** Reads the configuration again, for administrators. Absent: nobody can. */
+  readonly reload?: (() => Promise<ReloadOutcome>) | undefined;
   /** Waits between the end of readiness and the close of the listeners; milliseconds. Default: a timer. */
   readonly wait?: ((delay: number) => Promise<unknown>) | undefined;
 }
@@ -44,6 +46,8 @@ export interface Prepared {
   readonly root: Scope;
   readonly administration: Scope;
   readonly served: readonly Served[];
+  /** What room each repository may take. */
+  readonly kept: SpaceOptions['repositories'];
   /** By repository; empty until the root has started. */
   readonly engines: Map<string, RepositoryEngine>;
   readonly problems: readonly ConfigurationProblem[];
@@ -55,7 +59,7 @@ export interface Prepared {
 }
 
 /** Checks everything that needs no storage, so that all problems are reported at once. */
-export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, role: Role): Promise<Prepared> {
+export async function prepare(loaded: LoadedConfig, ground: Scope, role: Role): Promise<Prepared> {
   const { config, directory } = loaded;
   const plugins = await loadPlugins({
     plugins: config.plugins,
@@ -72,14 +76,7 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
   const governed = { scanners: scanners.plans, fetchPart, role };
   const kept = new Map(planned.plans.map(({ name, kind, config: { quota } }) => [name, { kind, quota }]));
-  const heal: Heal = async (entry, signal) => await engines.get(entry.repository)?.heal(entry, signal);
-  const root = createRootScope(
-    config,
-    { repositories: kept, heal },
-    governed,
-    options.logger ?? createLogger(config.log),
-    options.cluster,
-  );
+  const root = createRootScope(config, governed, ground);
   const forgetPlugins = blameForEnd(
     [...plugins.plugins, ...plugins.scanners, ...plugins.stores],
     root.get(ROOT_LOGGER),
@@ -110,7 +107,8 @@ export async function prepare(loaded: LoadedConfig, options: CreateHostOptions, 
     ...(role === 'server' ? certificateProblems(config, planned.plans) : workerProblems(config)),
     ...refused,
   ];
-  return { root, administration, served, engines, problems, deadline, found: planned.found, forgetPlugins };
+  const { found } = planned;
+  return { root, administration, served, kept, engines, problems, deadline, found, forgetPlugins };
 }
 
 function certificateProblems({ server }: Config, plans: readonly RepositoryPlan[]): ConfigurationProblem[] {
@@ -144,22 +142,22 @@ function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): re
 }
 
 /**
- * Prepares, opens storage and the engines, from which scanners fetch, and goes on with `then`. Closes everything again when one of
- * them fails.
+ * Prepares, opens the ground unless it is open, and the engines, from which scanners fetch, and goes on with `then`. Closes everything
+ * but the ground again when one of them fails.
  * @throws ConfigurationError with everything that is wrong
  */
 export async function withStarted<T>(
   loaded: LoadedConfig,
-  options: CreateHostOptions,
+  ground: Scope,
   role: Role,
   then: (prepared: Prepared) => Promise<T>,
 ): Promise<T> {
-  const prepared = await prepare(loaded, options, role);
+  const prepared = await prepare(loaded, ground, role);
   const { root, served, engines, problems } = prepared;
   try {
     if (problems.length > 0) throw new ConfigurationError(problems);
+    await ground.start();
     await root.start();
-    root.get(SPACE).attachEngines(engines);
     for (const { plan, scope } of served) engines.set(plan.name, scope.get(ENGINE));
     return await then(prepared);
   } catch (error) {

@@ -8,6 +8,7 @@ import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
+import { reloadRoute } from './admin/reload-route.js';
 import { spaceRoutes } from './admin/space-routes.js';
 import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
@@ -33,7 +34,7 @@ import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
 import { clientSetup, describe, isOpen, urlAt } from './mount-repositories.js';
 import { Inquiry } from './policy/inquiry.js';
-import type { Prepared } from './prepare-host.js';
+import type { CreateHostOptions, Prepared } from './prepare-host.js';
 import { portOf, type OpenSite } from './sites.js';
 import type { Cleanup } from './space/cleanup.js';
 
@@ -42,6 +43,7 @@ export interface ServerRoutesOptions {
   readonly prepared: Prepared;
   readonly metrics: MetricsRouteOptions['source'];
   readonly cleanup: Cleanup;
+  readonly reload: CreateHostOptions['reload'];
   readonly exchanges: Exchanges;
   readonly proxies: TrustedProxies;
   readonly senderOf: SenderOf;
@@ -52,7 +54,7 @@ export interface ServerRoutesOptions {
 /** Adds the pages of the server itself: health, metrics, administration, explanations, advisories, the start page. */
 export function serverRoutes(
   router: Router,
-  { loaded, prepared, metrics: source, cleanup, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
+  { loaded, prepared, metrics: source, cleanup, reload, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
 ): void {
   const { server, metrics, policy, storage } = loaded.config;
   const { root, administration, served } = prepared;
@@ -76,6 +78,7 @@ export function serverRoutes(
   const access = adminAccess(administration.get(ADMINISTRATION), senderOf, logger);
   const longestException = policy?.longestException ?? 90 * 86_400_000;
   adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
+  if (reload !== undefined) reloadRoute(router, reload, access.guard);
   cleanupRoutes(router, cleanup, access.guard);
   gcRoutes(router, root.get(SPACE).collection, access.guard, storage.gc.batchSize);
   verifyRoutes(router, {

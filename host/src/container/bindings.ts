@@ -1,24 +1,15 @@
-import { CLOCK, systemClock, TRANSPORT, type Logger } from '@entrepot/core';
-import { createSharedStorage } from '@entrepot/core/engine';
+import { CLOCK, TRANSPORT, type Token } from '@entrepot/core';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
-import { Cluster, clusterPlace } from '../cluster/cluster.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
-import { openHotCache } from './open-hot-cache.js';
-import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
-import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
-import { SqlMetaStore } from '../drivers/sql/meta-store.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
 import { Webhooks } from '../policy/webhooks.js';
 import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
-import { joinStores } from '../space/belonging.js';
-import type { SpaceOptions } from '../space/space.js';
 import { openScanners } from './open-scanners.js';
-import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
@@ -68,70 +59,33 @@ async function openGovernance(
   return governance;
 }
 
+/** The services of the ground, as every configuration has them. */
+const GROUND: readonly Token<unknown, 'root'>[] = [
+  ROOT_LOGGER,
+  CLOCK,
+  METRICS,
+  BLOBS,
+  DATABASE,
+  NOTICES,
+  ENTRIES,
+  SPACE,
+  HOT_CACHE,
+  CLUSTER,
+  STORAGE,
+];
+
 /**
- * The services of which there is one for the process. Nothing is opened before `start`.
- * @param served the repositories that are served
- * @param place in a cluster, where it is not that of the configuration
+ * The services of one configuration, above those of `ground`. Nothing is opened before `start`, for which the ground has to be open.
+ * @param ground outlives it
  */
 export function createRootScope(
-  { server, storage, metadata, cache, cluster, admin, policy, repositories = {} }: Config,
-  served: Pick<SpaceOptions, 'repositories' | 'heal'>,
+  { server, storage, metadata, admin, policy, repositories = {} }: Config,
   governed: Governed,
-  logger: Logger,
-  place = cluster && clusterPlace(cluster),
+  ground: Scope,
 ): Scope {
   const root = new Scope('host');
-  root.value(ROOT_LOGGER, logger);
-  root.value(CLOCK, systemClock);
-  root.single(METRICS, {}, () => new PrometheusMetrics());
-  root.open(BLOBS, { logger: ROOT_LOGGER }, ({ logger }) => openBlobs(storage, logger));
-  root.open(
-    DATABASE,
-    { logger: ROOT_LOGGER },
-    ({ logger }) => openDatabaseOf({ metadata, storage }, logger),
-    // The index of entries ends it.
-    () => {},
-  );
-  root.open(NOTICES, { database: DATABASE, logger: ROOT_LOGGER }, (services) => openNotices(metadata, services));
-  root.open(
-    ENTRIES,
-    { database: DATABASE, notices: NOTICES },
-    async ({ database, notices }) => new SqlEntryIndex(database, notices),
-  );
+  for (const token of GROUND) borrow(root, token, ground);
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
-  root.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
-    await joinStores(new SqlMetaStore(services.database), services.blobs);
-    return spaceOf({ storage }, served.repositories, { ...services, heal: served.heal });
-  });
-  const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
-  root.open(HOT_CACHE, cached, (services) => openHotCache(cache, services));
-  root.open(
-    CLUSTER,
-    { database: DATABASE, notices: NOTICES, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
-    async (services) =>
-      place === undefined || governed.role !== 'server' ? undefined : await Cluster.open(place, services),
-  );
-  root.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE, cluster: CLUSTER }, async (opened) => {
-    const { space, cluster: peers, ...services } = opened;
-    const shared = await createSharedStorage({
-      ...services,
-      catalogue: space.room,
-      spoolPath: storage.spool.path,
-      maxSpoolBytes: storage.spool.maxBytes,
-      // Elsewhere is another volume, perhaps.
-      freeBytes: isSpoolBeside(storage) ? () => space.freeBytes : undefined,
-      maxSessionAge: storage.spool.keepUploads,
-      sessionPeers: peers?.sessionPeers,
-      maxMemoryBytes: cache.maxBytes,
-      maxEntries: cache.maxEntries,
-      verifyFirstRead: storage.verify.onFirstRead,
-      redirect: storage.backend === 'filesystem' ? undefined : storage.redirect,
-    });
-    peers?.offer({ sessions: shared.sessions.own, newPath: () => shared.spools.newPath() });
-    space.attach(shared);
-    if (governed.role === 'server') space.start();
-    return shared;
-  });
   root.open(
     GOVERNANCE,
     { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },
@@ -156,6 +110,16 @@ export function createRootScope(
   if (governed.role === 'server' && !isAdministrationNamed(admin))
     root.open(ADMIN_TOKEN, {}, () => readOrMakeSecret(adminTokenFileOf({ metadata, storage })));
   return root;
+}
+
+/** Has `scope` give a service of `owner`, which ends it. */
+function borrow(scope: Scope, token: Token<unknown, 'root'>, owner: Scope): void {
+  scope.single(
+    token,
+    {},
+    () => owner.get(token),
+    () => {},
+  );
 }
 
 /**

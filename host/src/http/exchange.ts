@@ -40,8 +40,10 @@ export class Exchanges {
   readonly #proxies: TrustedProxies;
   readonly #prefix = randomBytes(6).toString('hex');
   readonly #running = new Set<ServerResponse>();
+  readonly #idle = Promise.withResolvers<void>();
   #count = 0;
   #draining = false;
+  #retired = false;
 
   /** @param proxies whose `X-Forwarded-For` is believed */
   constructor(observers: readonly ExchangeObserver[], proxies: TrustedProxies) {
@@ -57,6 +59,17 @@ export class Exchanges {
   /** The number of requests without a complete answer. */
   get running(): number {
     return this.#running.size;
+  }
+
+  /** Says that no further request comes. @returns a promise that the last one has ended */
+  async retire(): Promise<void> {
+    this.#retired = true;
+    this.#endWhenIdle();
+    await this.#idle.promise;
+  }
+
+  #endWhenIdle(): void {
+    if (this.#retired && this.#running.size === 0) this.#idle.resolve();
   }
 
   /** From now on every answer says that its connection closes, also those that are being made. */
@@ -103,6 +116,7 @@ export class Exchanges {
       if (query >= 0) exchange.path = url.slice(0, query);
       this.#running.delete(response);
       for (const observe of this.#observers) observe(exchange);
+      this.#endWhenIdle();
     });
     return exchange;
   }

@@ -32,14 +32,21 @@ const IDLE_TIMEOUT = 600_000;
 const WRITE_BUFFER = 128 * 1024;
 /** The time between two looks for connections that have become idle while draining. */
 const SWEEP_INTERVAL = 50;
+const SECURE = { minVersion: 'TLSv1.2' } as const;
+/** The longest time that a timer can wait, in milliseconds. */
+const LONGEST = 2 ** 31 - 1;
 /** The time between two looks at the files of certificates. */
 const CERTIFICATES_INTERVAL = 5_000;
 
 /** One address on which an app is served. */
 export class Listener {
   readonly #server: Server;
-  readonly #options: ListenerOptions;
-  readonly #certificates: NodeJS.Timeout | undefined;
+  readonly #logger: Logger;
+  readonly #certificatesInterval: number;
+  #options: ListenerOptions;
+  #app: RequestListener;
+  #certificates: NodeJS.Timeout | undefined;
+  #closed: Promise<void> | undefined;
 
   /** @throws EntrepotError `configuration` for certificates that cannot be used */
   constructor(
@@ -48,31 +55,56 @@ export class Listener {
     logger: Logger,
     certificatesInterval = CERTIFICATES_INTERVAL,
   ) {
-    const { headersTimeout, requestTimeout, keepAliveTimeout, maxHeaderBytes, tls } = options;
+    this.#app = app;
     this.#options = options;
+    this.#logger = logger;
+    this.#certificatesInterval = certificatesInterval;
+    const { headersTimeout, maxHeaderBytes, tls } = options;
     const bounds = {
-      headersTimeout,
-      // Node refuses one that is shorter than that of the head.
-      requestTimeout: Math.max(requestTimeout, headersTimeout),
-      keepAliveTimeout,
       maxHeaderSize: maxHeaderBytes,
       highWaterMark: WRITE_BUFFER,
       insecureHTTPParser: false,
       connectionsCheckingInterval: Math.min(30_000, headersTimeout),
     };
-    if (tls === undefined) this.#server = createServer(bounds, app);
+    const answer: RequestListener = (request, response) => this.#app(request, response);
+    if (tls === undefined) this.#server = createServer(bounds, answer);
     else {
       const requestCert = tls.clientCertificates === 'require';
-      const secure = { minVersion: 'TLSv1.2' as const, requestCert, handshakeTimeout: headersTimeout };
-      const server = createSecureServer({ ...bounds, ...secure, ...readCertificates(tls) }, app);
+      const secure = { ...SECURE, requestCert, handshakeTimeout: headersTimeout };
+      const server = createSecureServer({ ...bounds, ...secure, ...readCertificates(tls) }, answer);
       this.#server = server;
       this.#certificates = followCertificates(server, tls, certificatesInterval, logger);
     }
+    this.#bound(options);
     this.#server.setTimeout(IDLE_TIMEOUT);
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       logger.debug({ err: error }, 'malformed request');
       refuse(error, socket as Socket);
     });
+  }
+
+  /**
+   * Answers with another app from the next request on, within other bounds. The address, the largest head, and whether it speaks TLS and
+   * asks for certificates of clients stay as they are.
+   */
+  swap(app: RequestListener, options: ListenerOptions): void {
+    if (app === this.#app) return;
+    this.#app = app;
+    this.#options = { ...options, host: this.#options.host, port: this.#options.port };
+    this.#bound(options);
+    const { tls } = options;
+    if (tls === undefined || this.#certificates === undefined) return;
+    clearInterval(this.#certificates);
+    const server = this.#server as SecureServer;
+    takeCertificates(server, tls, this.#logger);
+    this.#certificates = followCertificates(server, tls, this.#certificatesInterval, this.#logger);
+  }
+
+  #bound({ headersTimeout, requestTimeout, keepAliveTimeout }: ListenerOptions): void {
+    this.#server.headersTimeout = headersTimeout;
+    // One that is shorter than that of the head would end before it.
+    this.#server.requestTimeout = Math.max(requestTimeout, headersTimeout);
+    this.#server.keepAliveTimeout = keepAliveTimeout;
   }
 
   /**
@@ -107,19 +139,24 @@ export class Listener {
     return (this.#server.address() as AddressInfo | undefined | null)?.port ?? 0;
   }
 
-  /** Accepts nothing more, waits up to `timeout` milliseconds for what is running, then breaks it off. */
-  async close(timeout: number): Promise<void> {
+  /**
+   * Accepts nothing more, waits for what is running, and breaks it off after `timeout` milliseconds. A second call waits for the first one,
+   * at most so long.
+   */
+  async close(timeout = LONGEST): Promise<void> {
     clearInterval(this.#certificates);
-    if (!this.#server.listening) return;
+    if (!this.#server.listening && this.#closed === undefined) return;
+    this.#closed ??= this.#close();
+    const end = setTimeout(() => this.#server.closeAllConnections(), timeout);
+    await this.#closed;
+    clearTimeout(end);
+  }
+
+  async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const sweep = setInterval(() => this.#server.closeIdleConnections(), SWEEP_INTERVAL);
-    const end = setTimeout(() => this.#server.closeAllConnections(), timeout);
-    try {
-      await closed;
-    } finally {
-      clearInterval(sweep);
-      clearTimeout(end);
-    }
+    await closed;
+    clearInterval(sweep);
   }
 }
 
@@ -130,13 +167,17 @@ function followCertificates(server: SecureServer, tls: TlsConfig, interval: numb
     const version = certificatesVersion(tls);
     if (version === known) return;
     known = version;
-    try {
-      server.setSecureContext({ minVersion: 'TLSv1.2', ...readCertificates(tls) });
-      logger.info({ file: tls.cert }, 'certificates were read again');
-    } catch (error) {
-      logger.error({ err: error, file: tls.cert }, 'certificates cannot be used; those from before stay');
-    }
+    takeCertificates(server, tls, logger);
   }, interval).unref();
+}
+
+function takeCertificates(server: SecureServer, tls: TlsConfig, logger: Logger): void {
+  try {
+    server.setSecureContext({ ...SECURE, ...readCertificates(tls) });
+    logger.info({ file: tls.cert }, 'certificates were read again');
+  } catch (error) {
+    logger.error({ err: error, file: tls.cert }, 'certificates cannot be used; those from before stay');
+  }
 }
 
 /** By the code of the parser. */

@@ -10,9 +10,12 @@ const LONGEST_WAIT = 100;
 /** The format of lines: JSON for programs, text for people, or by the kind of standard output. */
 export type LogFormat = 'auto' | 'json' | 'text';
 
+/** Of all loggers: their lines stay in order. */
+let sharedOutput: ReturnType<typeof batchedOutput> | undefined;
+
 /** The logger of the process, on standard output. */
 export function createLogger({ level, format }: { readonly level: LogLevel; readonly format: LogFormat }): Logger {
-  const output = batchedOutput();
+  const output = (sharedOutput ??= batchedOutput());
   if (isText(format)) return textLogger(level, (line) => output.write(line));
   return pino(
     {
@@ -29,6 +32,35 @@ export function createLogger({ level, format }: { readonly level: LogLevel; read
 /** Whether lines are for people. */
 export function isText(format: LogFormat): boolean {
   return format === 'text' || (format === 'auto' && process.stdout.isTTY);
+}
+
+/** A logger that passes everything on to another one, which may change. */
+export class SwappableLogger implements Logger {
+  #current: Logger;
+
+  constructor(first: Logger) {
+    this.#current = first;
+  }
+
+  swap(next: Logger): void {
+    this.#current = next;
+  }
+
+  debug(fields: LogFields, message: string): void {
+    this.#current.debug(fields, message);
+  }
+
+  info(fields: LogFields, message: string): void {
+    this.#current.info(fields, message);
+  }
+
+  warn(fields: LogFields, message: string): void {
+    this.#current.warn(fields, message);
+  }
+
+  error(fields: LogFields, message: string): void {
+    this.#current.error(fields, message);
+  }
 }
 
 /** A logger that adds `fields` to every message. */

@@ -120,6 +120,17 @@ export class Governance {
     return this.#updates.starting;
   }
 
+  /** Settles when no scanner is `starting` any more. */
+  get started(): Promise<unknown> {
+    return this.#updates.started;
+  }
+
+  /** Ends the work in the background; what runs is still judged. */
+  async retire(): Promise<void> {
+    await this.#updates.stop();
+    await this.#worker.stop();
+  }
+
   /** Reads what people decided, and begins to scan, to update and to write down. */
   async start(): Promise<void> {
     await this.firstSeen.load();
@@ -152,8 +163,7 @@ export class Governance {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#last;
     this.desk.dispose();
-    await this.#updates.stop();
-    await this.#worker.stop();
+    await this.retire();
     for (const { scanner } of this.scanners) await scanner.dispose?.();
     await this.flush().catch((error: unknown) =>
       this.#options.logger.error({ err: error }, 'the journal is not written'),

@@ -34,6 +34,7 @@ export class ScannerUpdates {
   readonly #running = new Set<Promise<void>>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #starting = new Set<string>();
+  #started: Promise<unknown> = Promise.resolve();
 
   constructor(options: ScannerUpdatesOptions) {
     this.#options = options;
@@ -44,16 +45,22 @@ export class ScannerUpdates {
     return [...this.#starting];
   }
 
+  /** Settles when no scanner is `starting` any more. */
+  get started(): Promise<unknown> {
+    return this.#started;
+  }
+
   /** Looks for newer databases now, and then as often as each scanner is to be asked. */
   start(): void {
     for (const scanner of this.#options.scanners) {
       const { id } = scanner;
       this.#starting.add(id);
       const first = this.#begin(scanner);
-      void scanner.scanner
+      const checked = scanner.scanner
         .check()
         .catch(() => first)
         .then(() => this.#starting.delete(id));
+      this.#started = Promise.all([this.#started, checked]);
       const timer = setInterval(() => this.#begin(scanner), scanner.updateInterval);
       timer.unref();
       this.#timers.push(timer);

@@ -31,6 +31,13 @@ export interface CleanupOptions {
   readonly pins: Pick<Pins, 'matcher'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** When the process began, as `startOf` its clock. */
+  readonly begunAt: number;
+}
+
+/** The zero of the monotonic clock; milliseconds since the epoch. */
+export function startOf(clock: Clock): number {
+  return clock.now() - clock.monotonic();
 }
 
 /** Removes versions from hosted repositories by rules: in the background, and when it is asked to. One run at a time. */
@@ -47,12 +54,11 @@ export class Cleanup {
 
   /** Cleans up in the background, each repository as often as its rules are to be applied. */
   start(): void {
-    const { targets, clock, logger } = this.#options;
-    const begunAt = clock.now() - clock.monotonic();
+    const { targets, clock, logger, begunAt } = this.#options;
     for (const target of targets) {
       const { interval } = target.plan;
       const clean = (): void => {
-        const jump = clock.now() - clock.monotonic() - begunAt;
+        const jump = startOf(clock) - begunAt;
         if (Math.abs(jump) <= MOST_JUMP) this.#begin([target], false);
         // To a clock that is ahead everything has been unused for long.
         else

@@ -2,7 +2,11 @@ import type { RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
 import type { NamedBlob } from '../drivers/sql/selected-entries.js';
 import type { Selector } from './selector.js';
 
-type Engines = ReadonlyMap<string, Pick<RepositoryEngine, 'forget' | 'cleanup'>>;
+/** Repositories by name. */
+export type Engines = ReadonlyMap<
+  string,
+  Pick<RepositoryEngine, 'forget' | 'cleanup'> & Partial<Pick<RepositoryEngine, 'heal'>>
+>;
 
 /** Everything that this process has of repositories and entries in memory, which has to be forgotten when they are gone. */
 export class Memory {
@@ -26,6 +30,11 @@ export class Memory {
   get entries(): SharedStorage['entries'] {
     if (this.#storage === undefined) throw new Error('the storage is not open yet');
     return this.#storage.entries;
+  }
+
+  /** The repository of that name. `undefined`: it is not served. */
+  engine(repository: string): ReturnType<Engines['get']> {
+    return this.#engines.get(repository);
   }
 
   /** The removal of versions from a hosted repository. `undefined`: its format has none, or it is not served. */

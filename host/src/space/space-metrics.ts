@@ -3,12 +3,12 @@ import type { RepositoryUsage, SpaceUsage, UsageOverview } from './space-usage.j
 
 /** Shows what is kept, and how much room there is. */
 export function watchSpace(metrics: PrometheusMetrics, usage: SpaceUsage): void {
-  const number = (name: string, help: string, read: (usage: UsageOverview) => number | undefined): void =>
+  const number = (name: string, help: string, read: (usage: UsageOverview) => number | undefined) =>
     metrics.watchSeries(name, help, [], async () => {
       const value = read(await known());
       return value === undefined ? [] : [{ labels: {}, value }];
     });
-  const ofEach = (name: string, help: string, read: (usage: RepositoryUsage) => number | undefined): void =>
+  const ofEach = (name: string, help: string, read: (usage: RepositoryUsage) => number | undefined) =>
     metrics.watchSeries(name, help, ['repository'], async () =>
       (await known()).repositories.flatMap((one) => {
         const value = read(one);

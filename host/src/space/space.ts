@@ -1,5 +1,5 @@
 import type { BlobStore, Clock, Logger } from '@entrepot/core';
-import type { RepositoryEngine, SharedStorage } from '@entrepot/core/engine';
+import type { SharedStorage } from '@entrepot/core/engine';
 import { SqlBlobCatalogue } from '../drivers/sql/blob-catalogue.js';
 import { SqlBlobInventory } from '../drivers/sql/blob-inventory.js';
 import { SqlCollectionStore } from '../drivers/sql/collection-store.js';
@@ -16,7 +16,7 @@ import { type DeletedBecause, Deletion, type DeletionObserver } from './deletion
 import { Evictor } from './evictor.js';
 import { FreeSpace } from './free-space.js';
 import type { Heal } from './healer.js';
-import { Memory } from './memory.js';
+import { type Engines, Memory } from './memory.js';
 import { Pins } from './pins.js';
 import { Purger } from './purger.js';
 import { Purging } from './purging.js';
@@ -34,6 +34,12 @@ const ENFORCE_INTERVAL = 10_000;
 /** The interval at which it is looked whether blobs are to be verified, in milliseconds. */
 const VERIFY_INTERVAL = 60_000;
 
+/** A repository, and its bound in bytes. */
+export interface BoundedRepository {
+  readonly kind: Quota['kind'];
+  readonly quota?: number | undefined;
+}
+
 export interface SpaceOptions {
   readonly database: SqlDatabase;
   readonly blobs: BlobStore;
@@ -48,7 +54,7 @@ export interface SpaceOptions {
   readonly gc: { readonly interval: number; readonly grace: number; readonly batchSize: number };
   readonly verify: BackgroundOptions;
   /** Every repository of the configuration. */
-  readonly repositories: ReadonlyMap<string, { readonly kind: Quota['kind']; readonly quota?: number | undefined }>;
+  readonly repositories: ReadonlyMap<string, BoundedRepository>;
   /** Absent: no repository is served here. */
   readonly heal?: Heal | undefined;
   readonly observer?: (VerificationObserver & DeletionObserver) | undefined;
@@ -72,13 +78,17 @@ export class Space {
   readonly #freeSpace: FreeSpace | undefined;
   readonly #memory = new Memory();
   readonly #options: SpaceOptions;
+  readonly #repositories = new Map<string, BoundedRepository>();
+  readonly #quotas = new Map<string, Quota>();
   readonly #ending = new AbortController();
   readonly #timers: NodeJS.Timeout[] = [];
   #running: Promise<unknown> = Promise.resolve();
 
   constructor(options: SpaceOptions) {
-    const { database, blobs, clock, logger, repositories } = options;
+    const { database, blobs, clock, logger } = options;
+    const repositories = this.#repositories;
     this.#options = options;
+    this.#bound(options.repositories);
     this.usage = new SqlEvictionStore(database);
     this.pinStore = new SqlPinStore(database);
     this.pins = new Pins(this.pinStore, clock);
@@ -97,14 +107,11 @@ export class Space {
       },
     };
     const evictor = new Evictor(this.usage, deletion('evicted'), kept, clock, (entries) => memory.forget(entries));
-    const quotas = new Map<string, Quota>();
-    for (const [name, { kind, quota }] of repositories)
-      if (quota !== undefined) quotas.set(name, { bytes: quota, kind });
     const read = blobs.freeBytes?.bind(blobs);
     if (read !== undefined && options.reserve > 0) this.#freeSpace = new FreeSpace(read, options.reserve, clock);
-    const bounds = { ...options, quotas, freeSpace: this.#freeSpace };
+    const bounds = { ...options, quotas: this.#quotas, freeSpace: this.#freeSpace };
     this.room = new Room(this.#catalogue, this.usage, evictor, bounds, clock, logger);
-    this.report = new SpaceUsage(this.usage, this.room, options);
+    this.report = new SpaceUsage(this.usage, this.room, { ...options, repositories });
     this.entryUsage = new SqlUsageReport(database);
     const inventory = new SqlBlobInventory(database, blobs);
     this.#collector = new Collector({
@@ -150,9 +157,27 @@ export class Space {
     this.#memory.attach(storage);
   }
 
-  /** Takes the repositories that have to forget what is purged; they may come later. */
-  attachEngines(engines: ReadonlyMap<string, Pick<RepositoryEngine, 'forget' | 'cleanup'>>): void {
+  /**
+   * Takes the repositories of a configuration, in place of those before.
+   * @param engines have to forget what is purged; they may come later
+   */
+  serve(repositories: SpaceOptions['repositories'], engines: Engines): void {
+    this.#bound(repositories);
     this.#memory.attachEngines(engines);
+  }
+
+  /** The repository of that name. `undefined`: it is not served. */
+  engine(repository: string): ReturnType<Engines['get']> {
+    return this.#memory.engine(repository);
+  }
+
+  #bound(repositories: SpaceOptions['repositories']): void {
+    this.#repositories.clear();
+    this.#quotas.clear();
+    for (const [name, one] of repositories) {
+      this.#repositories.set(name, one);
+      if (one.quota !== undefined) this.#quotas.set(name, { bytes: one.quota, kind: one.kind });
+    }
   }
 
   /** Deletes what nobody needs. */

@@ -84,6 +84,14 @@ export class TestProcess {
         return listeners;
       },
       guide: () => this.guide,
+      prepare: (loaded) => {
+        this.loaded = loaded;
+        this.events.push('prepare');
+        return Promise.resolve({
+          apply: () => void this.events.push('apply'),
+          abandon: () => Promise.resolve(void this.events.push('abandon')),
+        });
+      },
       close: () => {
         this.events.push('close');
         return Promise.resolve();

@@ -7,7 +7,7 @@ import helm from '@entrepot/plugin-helm';
 import oci from '@entrepot/plugin-oci';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { repositoryConfig } from '../../src/config/schema.js';
-import { Cleanup } from '../../src/space/cleanup.js';
+import { Cleanup, startOf } from '../../src/space/cleanup.js';
 import type { CleanupTarget } from '../../src/space/clean-repository.js';
 import type { CleanupReport } from '../../src/space/cleanup-report.js';
 import type { Pins } from '../../src/space/pins.js';
@@ -47,7 +47,7 @@ function pinning(...texts: string[]): Pick<Pins, 'matcher'> {
 }
 
 function open(targets: readonly CleanupTarget[], clock = new ManualClock(), pins = pinning()): Cleanup {
-  const cleanup = new Cleanup({ targets, pins, clock, logger: silentLogger });
+  const cleanup = new Cleanup({ targets, pins, clock, logger: silentLogger, begunAt: startOf(clock) });
   onTestFinished(() => cleanup.stop());
   return cleanup;
 }

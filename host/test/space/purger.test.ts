@@ -197,7 +197,7 @@ describe('what other processes purge', () => {
     const counts = { exceptions: 0, quarantine: 0, reports: 0 };
     const forgotten: unknown[] = [];
     const engine = { forget: async (what?: Forgotten) => void forgotten.push(what) };
-    other.space.attachEngines(new Map([['proxy', engine]]));
+    other.space.serve(new Map(), new Map([['proxy', engine]]));
     await other.space.purging.noteChanges({ ...counts, purges: 0 });
     expect(await other.storage.entries.find('proxy', 'a')).toBeDefined();
     await purge(opened, parseSelector('proxy/a'));

@@ -41,6 +41,7 @@ export function createListingHandler(parts: ReplyParts) {
   const { contents, definition, representations, services } = parts;
   const { blobs, entries, joined, renditions } = services.storage;
   const { name: repository } = definition;
+  const owner = renditions.newOwner();
   const sharedAt = createDocumentSharing(parts);
   const making = new Map<string, Promise<Rendition | JoinedDocument>>();
 
@@ -52,7 +53,7 @@ export function createListingHandler(parts: ReplyParts) {
       request,
       resource,
       selection,
-      key: JSON.stringify([repository, key, variant, selection, revisionNow, request.baseUrl]),
+      key: JSON.stringify([owner, key, variant, selection, revisionNow, request.baseUrl]),
       stamp: String(revision),
       encoding: chooseEncoding(request, mediaTypeOf(resource), Infinity),
     };

@@ -34,6 +34,7 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
   const { contents, definition, services } = parts;
   const { clock, logger, policy, storage } = services;
   const { blobs, entries, renditions } = storage;
+  const owner = renditions.newOwner();
   const sharedAt = createDocumentSharing(parts);
 
   /** The representation of a kept entry that was judged, or `undefined` when its blob turns out to be missing. */
@@ -155,7 +156,7 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
     const { keptBelow, variant = '' } = resource;
     const below = keptBelow === undefined ? NO_KEYS : await entries.keys.find(definition.name, keptBelow);
     const source = `${sourceOf(stored)} ${below.mark} ${contents.mark(resource.coordinates)}`;
-    const place = `${resource.key} ${variant} ${policy.revision()} ${encoding} ${definition.name} ${request.baseUrl}`;
+    const place = `${resource.key} ${variant} ${policy.revision()} ${encoding} ${owner} ${request.baseUrl}`;
     const key = `${source} ${place}`;
     const make = async (): Promise<Rendition> => {
       const named = [resource.key, variant, resource.mediaType ?? stored.mediaType, sourceOf(stored), below.mark];

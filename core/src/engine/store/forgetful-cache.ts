@@ -1,9 +1,16 @@
 import type { HotCache } from '../../api/hot-cache.js';
 
-/** The part of a hot cache that is one repository's, which can forget all of it. */
+/** Caches that were made so far. */
+let made = 0;
+
+/**
+ * The part of a hot cache that is one repository's, which can forget all of it. The same repository under another configuration has
+ * another part: what another upstream lacked says nothing of this one.
+ */
 export class ForgetfulCache implements HotCache {
   readonly #cache: HotCache;
   readonly #kind: string;
+  readonly #own = (made += 1);
   /** Goes up when everything is forgotten: what stands under older keys is never asked for again, and ends by itself. */
   #generation = 0;
 
@@ -39,6 +46,6 @@ export class ForgetfulCache implements HotCache {
   #place(key: string): string {
     // A purge changes the names of all that is shared, for all processes.
     if (this.#cache.shared !== undefined) return `${this.#kind}:${key}`;
-    return this.#generation === 0 ? key : `${this.#generation}:${key}`;
+    return `${this.#own}.${this.#generation}:${key}`;
   }
 }

@@ -69,6 +69,7 @@ export class Renditions {
   readonly #small: Lru<Rendition>;
   readonly #large: Lru<Rendition>;
   readonly #making = new Map<string, Promise<Rendition>>();
+  #owners = 0;
 
   /** @param directory exists, and belongs to this process */
   constructor(directory: string, maxMemoryBytes: number, maxFileBytes: number) {
@@ -84,6 +85,14 @@ export class Renditions {
   /** Bytes in memory. */
   get memoryBytes(): number {
     return this.#small.weight;
+  }
+
+  /**
+   * A word for the keys of one repository as it is configured now. Under another configuration it has another word, and so does not find
+   * what was made under this one.
+   */
+  newOwner(): string {
+    return String((this.#owners += 1));
   }
 
   /** The rendition under `key` if it is still right at `now`, and was made from what `stamp` stands for. */

@@ -122,7 +122,7 @@ export class PrometheusMetrics implements EngineObserver {
   /** Labels are resolved once, not for every request. */
   readonly #requestSeries = new Map<string, Series>();
   readonly #upstreamSeries = new Map<string, Series>();
-  readonly #watched: { readonly name: GaugeName; readonly read: () => number }[] = [];
+  readonly #watched = new Set<{ readonly name: GaugeName; readonly read: () => number }>();
 
   constructor() {
     for (const name of Object.keys(GAUGES) as GaugeName[]) this.#gauge(name);
@@ -217,6 +217,7 @@ export class PrometheusMetrics implements EngineObserver {
    * Shows what `read` gives whenever the metrics are read: a series for each set of labels. What it rejects with is left to
    * the reader: these numbers are then missing.
    * @param aggregator of several processes on one store, which mostly all see the same
+   * @returns a function that ends this
    */
   watchSeries<Label extends string>(
     name: string,
@@ -224,7 +225,7 @@ export class PrometheusMetrics implements EngineObserver {
     labelNames: readonly Label[],
     read: () => Promise<readonly { readonly labels: Readonly<Record<Label, string>>; readonly value: number }[]>,
     aggregator: 'max' | 'sum' = 'max',
-  ): void {
+  ): () => void {
     const gauge = new Gauge({
       name,
       help,
@@ -239,11 +240,17 @@ export class PrometheusMetrics implements EngineObserver {
         for (const { labels, value } of series) gauge.set(labels, value);
       },
     });
+    return () => this.#registry.removeSingleMetric(name);
   }
 
-  /** Shows what `read` gives whenever the metrics are read; several of one name add up. Must be quick and must not throw. */
-  watch(name: GaugeName, read: () => number): void {
-    this.#watched.push({ name, read });
+  /**
+   * Shows what `read` gives whenever the metrics are read; several of one name add up. Must be quick and must not throw.
+   * @returns a function that ends this
+   */
+  watch(name: GaugeName, read: () => number): () => void {
+    const watched = { name, read };
+    this.#watched.add(watched);
+    return () => void this.#watched.delete(watched);
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
@@ -262,7 +269,7 @@ export class PrometheusMetrics implements EngineObserver {
   #gauge(name: GaugeName): void {
     const [metric, help, aggregator] = GAUGES[name];
     const read = async () => {
-      const own = this.#watched.filter((one) => one.name === name);
+      const own = [...this.#watched].filter((one) => one.name === name);
       return [{ labels: {}, value: own.reduce((sum, { read: one }) => sum + one(), 0) }];
     };
     this.watchSeries(metric, help, [], read, aggregator);

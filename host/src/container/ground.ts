@@ -1,0 +1,92 @@
+import { CLOCK, systemClock, type Logger } from '@entrepot/core';
+import { createSharedStorage } from '@entrepot/core/engine';
+import { Cluster, clusterPlace } from '../cluster/cluster.js';
+import type { Config } from '../config/schema.js';
+import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
+import { SqlMetaStore } from '../drivers/sql/meta-store.js';
+import { joinStores } from '../space/belonging.js';
+import type { Heal } from '../space/healer.js';
+import { openHotCache } from './open-hot-cache.js';
+import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
+import { Scope } from './scope.js';
+import {
+  BLOBS,
+  CLUSTER,
+  DATABASE,
+  ENTRIES,
+  HOT_CACHE,
+  METRICS,
+  NOTICES,
+  ROOT_LOGGER,
+  SPACE,
+  STORAGE,
+} from './tokens.js';
+
+/**
+ * The services that a process has once and keeps when its configuration is read again: stores, what memory knows of them, uploads,
+ * the place in a cluster, metrics. Two of them over the same stores would not see each other's changes, and the second one could not
+ * listen where the first one does. Nothing is opened before `start`; then `Space.serve` says which repositories there are.
+ * @param place in a cluster, where it is not that of the configuration
+ */
+export function createGroundScope(
+  { storage, metadata, cache, cluster }: Config,
+  role: 'server' | 'worker',
+  logger: Logger,
+  place = cluster && clusterPlace(cluster),
+): Scope {
+  const ground = new Scope('ground');
+  ground.value(ROOT_LOGGER, logger);
+  ground.value(CLOCK, systemClock);
+  ground.single(METRICS, {}, () => new PrometheusMetrics());
+  ground.open(BLOBS, { logger: ROOT_LOGGER }, ({ logger }) => openBlobs(storage, logger));
+  ground.open(
+    DATABASE,
+    { logger: ROOT_LOGGER },
+    ({ logger }) => openDatabaseOf({ metadata, storage }, logger),
+    // The index of entries ends it.
+    () => {},
+  );
+  ground.open(NOTICES, { database: DATABASE, logger: ROOT_LOGGER }, (services) => openNotices(metadata, services));
+  ground.open(
+    ENTRIES,
+    { database: DATABASE, notices: NOTICES },
+    async ({ database, notices }) => new SqlEntryIndex(database, notices),
+  );
+  const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
+  ground.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
+    await joinStores(new SqlMetaStore(services.database), services.blobs);
+    const heal: Heal = async (entry, signal) => await space.engine(entry.repository)?.heal?.(entry, signal);
+    const space = spaceOf({ storage }, new Map(), { ...services, heal });
+    return space;
+  });
+  const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
+  ground.open(HOT_CACHE, cached, (services) => openHotCache(cache, services));
+  ground.open(
+    CLUSTER,
+    { database: DATABASE, notices: NOTICES, entries: ENTRIES, metrics: METRICS, logger: ROOT_LOGGER },
+    async (services) => (place === undefined || role !== 'server' ? undefined : await Cluster.open(place, services)),
+  );
+  ground.open(STORAGE, { ...stores, entries: ENTRIES, space: SPACE, cluster: CLUSTER }, async (opened) => {
+    const { space, cluster: peers, ...services } = opened;
+    const shared = await createSharedStorage({
+      ...services,
+      catalogue: space.room,
+      spoolPath: storage.spool.path,
+      maxSpoolBytes: storage.spool.maxBytes,
+      // Elsewhere is another volume, perhaps.
+      freeBytes: isSpoolBeside(storage) ? () => space.freeBytes : undefined,
+      maxSessionAge: storage.spool.keepUploads,
+      sessionPeers: peers?.sessionPeers,
+      maxMemoryBytes: cache.maxBytes,
+      maxEntries: cache.maxEntries,
+      verifyFirstRead: storage.verify.onFirstRead,
+      redirect: storage.backend === 'filesystem' ? undefined : storage.redirect,
+    });
+    peers?.offer({ sessions: shared.sessions.own, newPath: () => shared.spools.newPath() });
+    space.attach(shared);
+    if (role === 'server') space.start();
+    return shared;
+  });
+  return ground;
+}

@@ -1,0 +1,149 @@
+import type Router from '@koa/router';
+import { CLOCK } from '@entrepot/core';
+import type { LoadedConfig } from './config/load.js';
+import type { Scope } from './container/scope.js';
+import { GOVERNANCE, METRICS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
+import { createApp } from './http/app.js';
+import { accessLog, countRequests, Exchanges } from './http/exchange.js';
+import { PROBES } from './http/health-routes.js';
+import { Listener } from './http/listener.js';
+import type { MetricsRouteOptions } from './http/metrics-route.js';
+import { createSenderOf } from './http/sender.js';
+import { tokenRoute } from './http/token-route.js';
+import { trustedProxies } from './http/trusted-proxies.js';
+import { mountRepositories, tokenRepositories } from './mount-repositories.js';
+import { watchGovernance } from './policy/governance-metrics.js';
+import { withStarted, type CreateHostOptions, type Prepared } from './prepare-host.js';
+import { serverRoutes } from './server-routes.js';
+import { sitesOf, type OpenSite, type Site } from './sites.js';
+import { Cleanup } from './space/cleanup.js';
+
+export interface EditionOptions extends Pick<CreateHostOptions, 'reusePort' | 'reload'> {
+  readonly metrics: MetricsRouteOptions['source'];
+  /** When the process began, as `startOf` its clock. */
+  readonly begunAt: number;
+  /** The site whose listener another one has. `undefined`: it has one of its own. */
+  readonly openAt: (site: Site) => OpenSite | undefined;
+}
+
+/** What one configuration means, put together above the ground. It serves when its apps are at its listeners and it has begun. */
+export class Edition {
+  readonly loaded: LoadedConfig;
+  readonly prepared: Prepared;
+  readonly exchanges: Exchanges;
+  /** The server's own first. */
+  readonly sites: readonly [OpenSite, ...OpenSite[]];
+  readonly #cleanup: Cleanup;
+  #unwatch: readonly (() => void)[] = [];
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Opens everything but the listeners.
+   * @throws ConfigurationError with everything that is wrong
+   */
+  static async open(loaded: LoadedConfig, ground: Scope, options: EditionOptions): Promise<Edition> {
+    return await withStarted(loaded, ground, 'server', async (prepared) => new Edition(loaded, prepared, options));
+  }
+
+  private constructor(loaded: LoadedConfig, prepared: Prepared, options: EditionOptions) {
+    this.loaded = loaded;
+    this.prepared = prepared;
+    const { reusePort, metrics: source, reload, begunAt, openAt } = options;
+    const { root, served } = prepared;
+    const { server, metrics, log } = loaded.config;
+    const logger = root.get(ROOT_LOGGER);
+    const proxies = trustedProxies(server.trustProxy);
+    const senderOf = createSenderOf({
+      publicUrls: [server.publicUrl, ...served.map(({ plan }) => plan.config.publicUrl)].flatMap((url) => url ?? []),
+      proxies,
+      hasProxies: server.trustProxy.length > 0,
+    });
+    const observers = [countRequests(root.get(METRICS))];
+    if (log.access) observers.push(accessLog(logger, [...PROBES, metrics.path]));
+    const exchanges = new Exchanges(observers, proxies);
+    this.exchanges = exchanges;
+    const cleanup = new Cleanup({
+      targets: served.flatMap(({ plan: { name, cleanup: plan } }) => {
+        const removal = prepared.engines.get(name)?.cleanup;
+        return plan === undefined || removal === undefined ? [] : [{ repository: name, plan, cleanup: removal }];
+      }),
+      pins: root.get(SPACE).pins,
+      clock: root.get(CLOCK),
+      logger,
+      begunAt,
+    });
+    this.#cleanup = cleanup;
+    const sites: OpenSite[] = [];
+    for (const site of sitesOf(server, served)) {
+      const { isMain } = site;
+      const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies, senderOf);
+      const routes = (router: Router): void => {
+        if (isMain)
+          serverRoutes(router, {
+            loaded,
+            prepared,
+            metrics: source,
+            reload,
+            cleanup,
+            exchanges,
+            proxies,
+            senderOf,
+            sites,
+          });
+        const tokens = tokenRepositories(site.served);
+        if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
+      };
+      const app = createApp({ repositories, routes, maxPathLength: server.maxPathLength, exchanges, logger });
+      const bounds = { ...server, ...site.address, tls: site.tls, reusePort };
+      const listener = openAt(site)?.listener ?? new Listener(app, bounds, logger);
+      sites.push({ ...site, app, options: bounds, listener, repositories });
+    }
+    this.sites = sites as [OpenSite, ...OpenSite[]];
+  }
+
+  /** Waits until its scanners have had the time to get their databases, or `signal` is aborted. */
+  async ready(signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<void>();
+    const end = (): void => aborted.resolve();
+    signal.addEventListener('abort', end);
+    await Promise.race([this.prepared.root.get(GOVERNANCE).started, aborted.promise]);
+    signal.removeEventListener('abort', end);
+  }
+
+  /** Puts its apps in place of those that are at its listeners, and begins to work in the background. */
+  begin(): void {
+    const { root, kept, engines } = this.prepared;
+    const metrics = root.get(METRICS);
+    for (const { listener, app, options } of this.sites) listener.swap(app, options);
+    root.get(SPACE).serve(kept, engines);
+    this.#unwatch = [
+      watchGovernance(metrics, root.get(GOVERNANCE), root.get(CLOCK)),
+      ...Array.from(engines.values(), (engine) => metrics.watch('flights', () => engine.flights())),
+    ];
+    this.#cleanup.start();
+  }
+
+  /** Leaves the work in the background and the metrics to another one. @returns a promise that this work has ended */
+  async retire(): Promise<void> {
+    for (const end of this.#unwatch) end();
+    await Promise.all([this.#cleanup.stop(), this.prepared.root.get(GOVERNANCE).retire()]);
+  }
+
+  /** Closes everything but the ground and the listeners, last first. Running fetches get `server.drainTimeout`. Once. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const { deadline, root, forgetPlugins } = this.prepared;
+    // On the way to the end of the process it is set already.
+    if (deadline.at === 0) deadline.at = performance.now() + this.loaded.config.server.drainTimeout;
+    try {
+      await this.#cleanup.stop();
+      await root.dispose();
+    } finally {
+      forgetPlugins();
+    }
+  }
+}
