@@ -30,6 +30,7 @@ export interface NextEdition {
 /** Everything that the configuration means, put together. Logs what it serves, from where, and when it stops. */
 export interface Host {
   readonly repositories: readonly HostRepository[];
+  readonly logger: Logger;
   /**
    * Begins to serve.
    * @returns the listeners, the server's first
@@ -57,7 +58,7 @@ export interface ServingHostOptions extends Pick<CreateHostOptions, 'wait'> {
 /** A ground, and the editions above it: the one that serves, and those before it whose requests still run. */
 export class ServingHost implements Host {
   readonly #options: ServingHostOptions;
-  readonly #logger: Logger;
+  readonly logger: Logger;
   /** Those that are not closed yet. */
   readonly #editions = new Set<Edition>();
   /** Listeners that no edition has any more. */
@@ -69,7 +70,7 @@ export class ServingHost implements Host {
 
   constructor(first: Edition, options: ServingHostOptions) {
     this.#options = options;
-    this.#logger = options.ground.get(ROOT_LOGGER);
+    this.logger = options.ground.get(ROOT_LOGGER);
     this.#current = first;
     this.#editions.add(first);
   }
@@ -87,15 +88,15 @@ export class ServingHost implements Host {
 
   #tell(): void {
     const { loaded, prepared, sites } = this.#current;
-    for (const { name, ...rest } of this.repositories) this.#logger.info({ repository: name, ...rest }, 'repository');
+    for (const { name, ...rest } of this.repositories) this.logger.info({ repository: name, ...rest }, 'repository');
     if (this.repositories.length === 0)
-      this.#logger.warn({}, 'there is no repository: none is configured, or no upstream was found');
+      this.logger.warn({}, 'there is no repository: none is configured, or no upstream was found');
     if (prepared.administration.get(ADMINISTRATION).trustsLocal)
-      this.#logger.info(
+      this.logger.info(
         { token: adminTokenFileOf(loaded.config) },
         'administration: users of this machine need no credentials; from elsewhere the token in this file is expected',
       );
-    this.#logger.info({ listen: sites.map(({ listener }) => listener.url), configuration: loaded.sources }, 'serving');
+    this.logger.info({ listen: sites.map(({ listener }) => listener.url), configuration: loaded.sources }, 'serving');
   }
 
   guide(): Guide {
@@ -108,7 +109,7 @@ export class ServingHost implements Host {
       page: hasPage ? `${publicUrl ?? url}/` : undefined,
       repositories: prepared.served.map((one) => {
         const base = urlAt(one.plan, publicUrl, () => url, portOf(sites, one));
-        return { name: one.plan.name, clients: clientSetup(one, base, this.#logger) };
+        return { name: one.plan.name, clients: clientSetup(one, base, this.logger) };
       }),
     };
   }
@@ -164,9 +165,9 @@ export class ServingHost implements Host {
       for (const { listener } of left) this.#removed.delete(listener);
       await edition.exchanges.retire();
       await this.#close(edition);
-      this.#logger.debug({}, 'all requests of a configuration from before have ended');
+      this.logger.debug({}, 'all requests of a configuration from before have ended');
     } catch (error) {
-      this.#logger.error({ err: error }, 'a configuration from before could not be closed');
+      this.logger.error({ err: error }, 'a configuration from before could not be closed');
     }
   }
 
@@ -187,7 +188,7 @@ export class ServingHost implements Host {
     this.#ending.abort();
     for (const { exchanges } of this.#editions) exchanges.drain();
     if (drainDelay > 0 && sites.some(({ listener }) => listener.port !== 0)) {
-      this.#logger.info(
+      this.logger.info(
         { delay: drainDelay },
         'draining: not ready any more; requests are answered until balancers know',
       );
@@ -197,7 +198,7 @@ export class ServingHost implements Host {
     const editions = [...this.#editions];
     for (const { prepared } of editions) prepared.deadline.at = performance.now() + drainTimeout;
     const running = editions.reduce((sum, { exchanges }) => sum + exchanges.running, 0);
-    this.#logger.info({ running }, 'draining: running requests may end');
+    this.logger.info({ running }, 'draining: running requests may end');
     // It fetches through repositories, which end before the stores.
     await ground.get(SPACE).verification.dispose();
     const listeners = new Set([
@@ -207,7 +208,7 @@ export class ServingHost implements Host {
     await Promise.all(Array.from(listeners, (listener) => listener.close(drainTimeout)));
     await Promise.all(editions.map((edition) => this.#close(edition)));
     await ground.dispose();
-    this.#logger.info({}, 'closed');
+    this.logger.info({}, 'closed');
   }
 }
 

@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { CommandContext } from './context.js';
+import { onHangup } from './hangups.js';
 import { giveBackMemory } from './give-back-memory.js';
 import { runCli } from './run-cli.js';
 
@@ -27,6 +28,7 @@ const context: CommandContext = {
       for (const signal of SIGNALS) process.off(signal, listener);
     };
   },
+  onHangup,
   exit: (code) => process.exit(code),
 };
 

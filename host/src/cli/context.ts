@@ -22,6 +22,11 @@ export interface CommandContext {
    * @returns a function that ends this
    */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+  /**
+   * Calls `listener` for every SIGHUP of a server, also for one that came before.
+   * @returns a function that ends this
+   */
+  onHangup(listener: () => void): () => void;
   /** Ends the process at once. */
   exit(code: number): void;
 }

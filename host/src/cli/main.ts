@@ -1,11 +1,16 @@
 #!/usr/bin/env node
-// The entry of the program. It imports no module of its own by itself: an older Node would fail on what those import before
-// it could say why.
+// The entry of the program. Of its own modules it imports by itself only one that imports nothing: an older Node would fail on what the
+// others import before it could say why.
 import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { catchHangups } from './hangups.js';
 
 /** The oldest Node that runs this, as `engines` of the package says. */
 const OLDEST = [22, 19] as const;
+
+// A server reads its configuration again; it is the command that is meant where none is named. Other commands end with their terminal.
+const [command = 'serve'] = process.argv.slice(2);
+if (command === 'serve' || command.startsWith('-')) catchHangups();
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) await import('./command-line.js');

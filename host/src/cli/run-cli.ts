@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigurationError, printProblem } from '../config/configuration-error.js';
-import { printListenAddress } from '../config/listen-address.js';
 import { nearest } from '@entrepot/core/engine';
 import { add, addForServer, BY_OPTION, FILE_OPTION, JSON_OPTION, type Run } from './command-options.js';
 import { EXIT, type CommandContext } from './context.js';
+import { failureText } from './failure-text.js';
 import { hostVersion } from './host-version.js';
 import { spaceCommands } from './space-commands.js';
 
@@ -187,32 +187,6 @@ function report(error: unknown, context: CommandContext): number {
     for (const problem of error.problems) context.writeError(printProblem(problem));
     return EXIT.configuration;
   }
-  context.writeError(`entrepot: ${listenMessage(error) ?? messageOf(error)}`);
+  context.writeError(`entrepot: ${failureText(error)}`);
   return EXIT.failed;
-}
-
-const LISTEN_FAULTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there already; stop it, or set another address',
-  EADDRNOTAVAIL: 'this machine has no such address; set one of its own, or 0.0.0.0 for all',
-  EACCES: 'this user may not listen there; set a port from 1024 on',
-  ENOTFOUND: 'there is no such host; set an IP address, or a name that resolves',
-};
-
-/** Explains why a listener could not be opened. The host throws the system's error as it is. */
-function listenMessage(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { syscall, code = '', address, hostname, port } = error as ListenError;
-  if (syscall !== 'listen' && syscall !== 'getaddrinfo') return undefined;
-  const place = port === undefined ? hostname : printListenAddress({ host: address, port });
-  return `cannot listen on ${place}: ${LISTEN_FAULTS[code] ?? code}`;
-}
-
-interface ListenError extends NodeJS.ErrnoException {
-  readonly address?: string;
-  readonly hostname?: string;
-  readonly port?: number;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/(?<!\s)\s*\n\s*/g, ' ') : String(error);
 }

@@ -1,34 +1,70 @@
 import { EXIT, type CommandContext } from './context.js';
+import { failureProblems } from './failure-text.js';
 import { guideText } from './guide.js';
-import type { LoadedConfig } from '../config/load.js';
-import { configOfWorker, isOurs, ownSeat, placeOfWorker, tell } from '../workers/seat.js';
+import type { Host, NextEdition } from '../create-host.js';
+import {
+  configOfWorker,
+  isOurs,
+  ownSeat,
+  placeOfWorker,
+  tell,
+  type Seat,
+  type WorkerMessage,
+} from '../workers/seat.js';
 import { REUSES_PORT } from '../workers/reuse-port.js';
+import { askForReload } from '../workers/ask-for-reload.js';
 import { WorkerMetrics } from '../workers/worker-metrics.js';
 
 /**
  * Serves as one of several workers, until its supervisor says so. Signals are the supervisor's: a terminal and a service manager send
  * them to all processes.
  */
-export async function serveAsWorker(whole: LoadedConfig, context: CommandContext): Promise<number> {
-  const forget = context.onSignal(() => {});
+export async function serveAsWorker(context: CommandContext): Promise<number> {
+  const forgets = [context.onSignal(() => {}), context.onHangup(() => {})];
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
   process.on('message', (message: unknown) => {
     if (isOurs(message) && message.entrepot === 'stop') stop();
   });
   const seat = await ownSeat();
   if (seat === undefined) throw new Error('a worker was expected');
-  const host = await context.createHost(configOfWorker(whole, seat), {
-    cluster: placeOfWorker(whole.config, seat),
+  const host = await context.createHost(configOfWorker(seat.loaded, seat), {
+    cluster: placeOfWorker(seat.loaded.config, seat),
     metrics: (own) => new WorkerMetrics(own),
+    reload: askForReload,
     reusePort: REUSES_PORT,
   });
   try {
     await host.listen();
+    followReloads(host, seat);
     tell({ entrepot: 'ready', guide: guideText(host.guide()) });
     await stopped;
   } finally {
     await host.close();
-    forget();
+    for (const forget of forgets) forget();
   }
   return EXIT.ok;
+}
+
+/** Prepares the configurations that the supervisor gives, and applies or abandons them when it says so. */
+function followReloads(host: Host, seat: Seat): void {
+  const prepared = new Map<number, NextEdition>();
+  const follow = async (message: WorkerMessage): Promise<void> => {
+    if (message.entrepot === 'prepare') {
+      const { id, loaded } = message;
+      try {
+        prepared.set(id, await host.prepare(configOfWorker(loaded, seat)));
+        tell({ entrepot: 'prepared', id, problems: [] });
+      } catch (error) {
+        tell({ entrepot: 'prepared', id, problems: failureProblems(error) });
+      }
+    } else if (message.entrepot === 'apply' || message.entrepot === 'abandon') {
+      const next = prepared.get(message.id);
+      prepared.delete(message.id);
+      if (message.entrepot === 'apply') next?.apply();
+      else await next?.abandon();
+    }
+  };
+  process.on('message', (message: unknown) => {
+    if (isOurs(message)) void follow(message);
+  });
 }

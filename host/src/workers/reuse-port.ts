@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { printListenAddress, type ListenAddress } from '../config/listen-address.js';
 import type { Config } from '../config/schema.js';
 
 /**
@@ -8,15 +9,25 @@ import type { Config } from '../config/schema.js';
  */
 export const REUSES_PORT = process.platform === 'linux';
 
-/** Listens everywhere for a moment: a port that may be shared would be shared with a stranger. @throws the system's error */
-export async function assertFree({ server, repositories = {} }: Config): Promise<void> {
-  const own = Object.values(repositories).flatMap(({ listen }) => listen ?? []);
-  const known = new Map([server.listen, ...own].map((address) => [`${address.host} ${address.port}`, address]));
-  for (const { host, port } of known.values()) {
+/**
+ * Listens everywhere for a moment: a port that may be shared would be shared with a stranger.
+ * @param before the configuration whose addresses are listened on. Absent: there is none
+ * @throws the system's error
+ */
+export async function assertFree(config: Config, before?: Config): Promise<void> {
+  const own = before === undefined ? new Map<string, ListenAddress>() : addressesOf(before);
+  for (const [name, { host, port }] of addressesOf(config)) {
+    if (own.has(name)) continue;
     const probe = createServer();
     probe.listen({ port, ...(host === undefined ? undefined : { host }) });
     await once(probe, 'listening');
     probe.close();
     await once(probe, 'close');
   }
+}
+
+/** All addresses of a configuration, by their text. */
+function addressesOf({ server, repositories = {} }: Config): ReadonlyMap<string, ListenAddress> {
+  const all = [server.listen, ...Object.values(repositories).flatMap(({ listen }) => listen ?? [])];
+  return new Map(all.map((address) => [printListenAddress(address), address]));
 }

@@ -1,6 +1,8 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import type { ClusterPlace } from '../cluster/cluster.js';
+import type { ConfigurationProblem } from '../config/configuration-error.js';
+import type { ReloadOutcome } from '../config/reload-outcome.js';
 import type { LoadedConfig } from '../config/load.js';
 
 /** The place of one worker among those of its machine. */
@@ -12,6 +14,8 @@ export interface Seat {
   readonly socket: string;
   /** The secret of these workers, new at each start of their supervisor. */
   readonly secret: string;
+  /** The configuration of all of them, as their supervisor has read it. */
+  readonly loaded: LoadedConfig;
 }
 
 /** Messages between a supervisor and its workers. */
@@ -21,6 +25,13 @@ export type WorkerMessage =
   | { readonly entrepot: 'seat'; readonly seat: Seat }
   | { readonly entrepot: 'ready'; readonly guide: string }
   | { readonly entrepot: 'stop' }
+  /** A worker is to open another configuration, and then to serve it or not. */
+  | { readonly entrepot: 'prepare'; readonly id: number; readonly loaded: LoadedConfig }
+  | { readonly entrepot: 'prepared'; readonly id: number; readonly problems: readonly ConfigurationProblem[] }
+  | { readonly entrepot: 'apply' | 'abandon'; readonly id: number }
+  /** An administrator wants the configuration to be read again. */
+  | { readonly entrepot: 'reload?'; readonly id: number }
+  | { readonly entrepot: 'reloaded'; readonly id: number; readonly outcome: ReloadOutcome }
   /** A worker wants the metrics of all. */
   | { readonly entrepot: 'metrics?'; readonly id: number }
   | { readonly entrepot: 'collect'; readonly id: number }

@@ -5,6 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, type Logger } from '@entrepot/core';
 import { AggregatorRegistry, type MetricObject } from 'prom-client';
+import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
+import type { LoadedConfig } from '../config/load.js';
+import type { ReloadOutcome } from '../config/reload-outcome.js';
+import { assertFree, REUSES_PORT } from './reuse-port.js';
 import { isOurs, type WorkerMessage } from './seat.js';
 
 /** The first and the longest pause before a worker that ended is started anew; milliseconds. */
@@ -23,11 +27,26 @@ interface Place {
   again: NodeJS.Timeout | undefined;
 }
 
+export interface SupervisorOptions {
+  readonly count: number;
+  readonly loaded: LoadedConfig;
+  readonly logger: Logger;
+  /** Reads the configuration again, for an administrator who has asked a worker. */
+  readonly reload: () => Promise<ReloadOutcome>;
+}
+
 /** Workers of one machine that serve the same listeners: starts them, starts those anew that end, and ends all. */
 export class Supervisor {
   readonly #places: readonly Place[];
   readonly #logger: Logger;
+  readonly #reload: () => Promise<ReloadOutcome>;
+  /** The configuration of workers that begin. */
+  #loaded: LoadedConfig;
   readonly #secret = randomBytes(32).toString('hex');
+  /** Workers that are not ready yet. */
+  readonly #beginning = new Set<Promise<unknown>>();
+  #applying: Promise<void> | undefined;
+  #reloads = 0;
   #folder = '';
   #isStopping = false;
   /** Ids of workers that have served. */
@@ -35,7 +54,7 @@ export class Supervisor {
   readonly #collecting = new Map<number, (metrics: readonly object[]) => void>();
   #collections = 0;
 
-  constructor(count: number, logger: Logger) {
+  constructor({ count, loaded, logger, reload }: SupervisorOptions) {
     this.#places = Array.from({ length: count }, (_, index) => ({
       index,
       worker: undefined,
@@ -44,6 +63,8 @@ export class Supervisor {
       again: undefined,
     }));
     this.#logger = logger;
+    this.#loaded = loaded;
+    this.#reload = reload;
   }
 
   /**
@@ -51,6 +72,8 @@ export class Supervisor {
    * @returns the guide for a user; or the exit code of the first one, which has said what is wrong
    */
   async start(): Promise<{ readonly guide: string } | { readonly exitCode: number }> {
+    // A configuration is more than JSON.
+    cluster.setupPrimary({ serialization: 'advanced' });
     this.#folder = await mkdtemp(join(tmpdir(), 'entrepot-workers-'));
     const [first, ...others] = this.#places as [Place, ...Place[]];
     const started = await this.#begin(first);
@@ -76,12 +99,61 @@ export class Supervisor {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
+  /**
+   * Has all workers serve another configuration, or none of them.
+   * @throws ConfigurationError with what is wrong with it; an error when a worker ends meanwhile
+   */
+  async apply(loaded: LoadedConfig): Promise<void> {
+    if (REUSES_PORT) await assertFree(loaded.config, this.#loaded.config);
+    // A worker that begins has the configuration from before.
+    while (this.#beginning.size > 0 || this.#applying !== undefined)
+      await Promise.allSettled([...this.#beginning, this.#applying]);
+    this.#applying = this.#apply(loaded).finally(() => (this.#applying = undefined));
+    await this.#applying;
+  }
+
+  async #apply(loaded: LoadedConfig): Promise<void> {
+    const workers = this.#places.flatMap(({ worker }) => (worker?.isConnected() === true ? worker : []));
+    const id = (this.#reloads += 1);
+    const found = await Promise.all(workers.map((worker) => this.#prepare(worker, id, loaded)));
+    const wrong = found.find((problems) => problems.length > 0);
+    if (wrong === undefined) this.#loaded = loaded;
+    for (const worker of workers) send(worker, { entrepot: wrong === undefined ? 'apply' : 'abandon', id });
+    if (wrong !== undefined) throw new ConfigurationError(wrong);
+  }
+
+  /** @returns what is wrong with a configuration, as a worker has found it */
+  async #prepare(worker: Worker, id: number, loaded: LoadedConfig): Promise<readonly ConfigurationProblem[]> {
+    const { promise, resolve } = Promise.withResolvers<readonly ConfigurationProblem[]>();
+    const hear = (message: unknown): void => {
+      if (isOurs(message) && message.entrepot === 'prepared' && message.id === id) resolve(message.problems);
+    };
+    const gone = (): void => resolve([{ path: '', message: 'a worker ended while it opened the configuration' }]);
+    worker.on('message', hear);
+    worker.once('exit', gone);
+    send(worker, { entrepot: 'prepare', id, loaded });
+    try {
+      return await promise;
+    } finally {
+      worker.off('message', hear);
+      worker.off('exit', gone);
+    }
+  }
+
   /** Ends all workers at once. */
   kill(): void {
     for (const { worker } of this.#places) worker?.process.kill('SIGKILL');
   }
 
   async #begin(place: Place): Promise<{ readonly guide: string } | { readonly exitCode: number }> {
+    while (this.#applying !== undefined) await this.#applying.catch(() => {});
+    const beginning = this.#start(place);
+    this.#beginning.add(beginning);
+    return await beginning.finally(() => this.#beginning.delete(beginning));
+  }
+
+  async #start(place: Place): Promise<{ readonly guide: string } | { readonly exitCode: number }> {
+    if (this.#isStopping) return { exitCode: 0 };
     const worker = cluster.fork();
     place.worker = worker;
     place.startedAt = performance.now();
@@ -91,6 +163,7 @@ export class Supervisor {
       count: this.#places.length,
       socket: join(this.#folder, `${index}-${worker.id}.sock`),
       secret: this.#secret,
+      loaded: this.#loaded,
     };
     worker.on('error', (error) => this.#logger.warn({ error, worker: index }, 'a message to a worker failed'));
     return await new Promise((resolve) => {
@@ -131,6 +204,8 @@ export class Supervisor {
 
   async #hear(worker: Worker, message: WorkerMessage): Promise<void> {
     if (message.entrepot === 'collected') return this.#collecting.get(message.id)?.(message.metrics);
+    if (message.entrepot === 'reload?')
+      return send(worker, { entrepot: 'reloaded', id: message.id, outcome: await this.#reload() });
     if (message.entrepot !== 'metrics?') return;
     const text = await this.#metrics().catch((error: unknown) => `# ${messageOf(error)}\n`);
     send(worker, { entrepot: 'metrics', id: message.id, text });

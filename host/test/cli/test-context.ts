@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { silentLogger } from '@entrepot/core';
 import type { CommandContext } from '../../src/cli/context.js';
 import { runCli } from '../../src/cli/run-cli.js';
 import type { LoadedConfig } from '../../src/config/load.js';
@@ -71,6 +72,10 @@ export class TestProcess {
         this.signals.on('signal', listener);
         return () => this.signals.off('signal', listener);
       },
+      onHangup: (listener) => {
+        this.signals.on('hangup', listener);
+        return () => this.signals.off('hangup', listener);
+      },
       exit: (code) => this.exits.push(code),
     };
   }
@@ -78,6 +83,7 @@ export class TestProcess {
   #host(): Host {
     return {
       repositories: this.repositories,
+      logger: silentLogger,
       listen: async () => {
         const listeners = await this.listen();
         this.events.push('listen');
