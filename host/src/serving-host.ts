@@ -152,7 +152,6 @@ export class ServingHost implements Host {
     this.#options.logger?.swap(createLogger(next.loaded.config.log));
     const retired = before.retire();
     next.begin();
-    this.#tell();
     const left = before.sites.filter(({ listener }) => !next.sites.some((one) => one.listener === listener));
     for (const { listener } of left) this.#removed.add(listener);
     void this.#end(before, left, retired);

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { CommandContext } from './context.js';
 import { onHangup } from './hangups.js';
@@ -28,9 +29,20 @@ const context: CommandContext = {
       for (const signal of SIGNALS) process.off(signal, listener);
     };
   },
-  onHangup,
+  onHangup: (listener) => onHangup(() => (isTerminalGone() ? process.kill(process.pid, 'SIGTERM') : listener())),
   exit: (code) => process.exit(code),
 };
+
+/** Whether this was started on a terminal that is closed by now: a server that nobody can stop there must not stay behind. */
+function isTerminalGone(): boolean {
+  if (!context.isTerminal) return false;
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /**
  * Loads the server, whose files are for its own user alone, programs that it runs included: no other user of the machine

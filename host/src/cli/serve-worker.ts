@@ -47,24 +47,19 @@ export async function serveAsWorker(context: CommandContext): Promise<number> {
 
 /** Prepares the configurations that the supervisor gives, and applies or abandons them when it says so. */
 function followReloads(host: Host, seat: Seat): void {
-  const prepared = new Map<number, NextEdition>();
+  let next: NextEdition | undefined;
   const follow = async (message: WorkerMessage): Promise<void> => {
-    if (message.entrepot === 'prepare') {
-      const { id, loaded } = message;
-      try {
-        prepared.set(id, await host.prepare(configOfWorker(loaded, seat)));
-        tell({ entrepot: 'prepared', id, problems: [] });
-      } catch (error) {
-        tell({ entrepot: 'prepared', id, problems: failureProblems(error) });
-      }
-    } else if (message.entrepot === 'apply' || message.entrepot === 'abandon') {
-      const next = prepared.get(message.id);
-      prepared.delete(message.id);
-      if (message.entrepot === 'apply') next?.apply();
-      else await next?.abandon();
-    }
+    if (message.entrepot === 'prepare') next = await host.prepare(configOfWorker(message.loaded, seat));
+    else if (message.entrepot === 'apply') next?.apply();
+    else if (message.entrepot === 'abandon') await next?.abandon();
+    else return;
+    if (message.entrepot !== 'prepare') next = undefined;
+    tell({ entrepot: 'done', id: message.id, problems: [] });
   };
   process.on('message', (message: unknown) => {
-    if (isOurs(message)) void follow(message);
+    if (!isOurs(message)) return;
+    follow(message).catch((error: unknown) => {
+      if ('id' in message) tell({ entrepot: 'done', id: message.id, problems: failureProblems(error) });
+    });
   });
 }

@@ -27,8 +27,9 @@ export type WorkerMessage =
   | { readonly entrepot: 'stop' }
   /** A worker is to open another configuration, and then to serve it or not. */
   | { readonly entrepot: 'prepare'; readonly id: number; readonly loaded: LoadedConfig }
-  | { readonly entrepot: 'prepared'; readonly id: number; readonly problems: readonly ConfigurationProblem[] }
   | { readonly entrepot: 'apply' | 'abandon'; readonly id: number }
+  /** It has done one of these. */
+  | { readonly entrepot: 'done'; readonly id: number; readonly problems: readonly ConfigurationProblem[] }
   /** An administrator wants the configuration to be read again. */
   | { readonly entrepot: 'reload?'; readonly id: number }
   | { readonly entrepot: 'reloaded'; readonly id: number; readonly outcome: ReloadOutcome }

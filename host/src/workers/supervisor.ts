@@ -115,29 +115,13 @@ export class Supervisor {
   async #apply(loaded: LoadedConfig): Promise<void> {
     const workers = this.#places.flatMap(({ worker }) => (worker?.isConnected() === true ? worker : []));
     const id = (this.#reloads += 1);
-    const found = await Promise.all(workers.map((worker) => this.#prepare(worker, id, loaded)));
-    const wrong = found.find((problems) => problems.length > 0);
+    const asked = (message: WorkerMessage): Promise<(readonly ConfigurationProblem[])[]> =>
+      Promise.all(workers.map((worker) => ask(worker, message, id)));
+    const wrong = (await asked({ entrepot: 'prepare', id, loaded })).find((problems) => problems.length > 0);
     if (wrong === undefined) this.#loaded = loaded;
-    for (const worker of workers) send(worker, { entrepot: wrong === undefined ? 'apply' : 'abandon', id });
+    // One that ends now begins anew with it.
+    await asked({ entrepot: wrong === undefined ? 'apply' : 'abandon', id });
     if (wrong !== undefined) throw new ConfigurationError(wrong);
-  }
-
-  /** @returns what is wrong with a configuration, as a worker has found it */
-  async #prepare(worker: Worker, id: number, loaded: LoadedConfig): Promise<readonly ConfigurationProblem[]> {
-    const { promise, resolve } = Promise.withResolvers<readonly ConfigurationProblem[]>();
-    const hear = (message: unknown): void => {
-      if (isOurs(message) && message.entrepot === 'prepared' && message.id === id) resolve(message.problems);
-    };
-    const gone = (): void => resolve([{ path: '', message: 'a worker ended while it opened the configuration' }]);
-    worker.on('message', hear);
-    worker.once('exit', gone);
-    send(worker, { entrepot: 'prepare', id, loaded });
-    try {
-      return await promise;
-    } finally {
-      worker.off('message', hear);
-      worker.off('exit', gone);
-    }
   }
 
   /** Ends all workers at once. */
@@ -232,6 +216,25 @@ export class Supervisor {
       clearTimeout(timer);
       this.#collecting.delete(id);
     }
+  }
+}
+
+/** Has a worker do its part in a reload. @returns what is wrong */
+async function ask(worker: Worker, message: WorkerMessage, id: number): Promise<readonly ConfigurationProblem[]> {
+  const { promise, resolve } = Promise.withResolvers<readonly ConfigurationProblem[]>();
+  const hear = (found: unknown): void => {
+    if (isOurs(found) && found.entrepot === 'done' && found.id === id) resolve(found.problems);
+  };
+  const gone = (): void => resolve([{ path: '', message: 'a worker ended while it opened the configuration' }]);
+  worker.on('message', hear);
+  worker.once('exit', gone);
+  if (worker.isConnected()) worker.send(message);
+  else gone();
+  try {
+    return await promise;
+  } finally {
+    worker.off('message', hear);
+    worker.off('exit', gone);
   }
 }
 
