@@ -64,7 +64,7 @@ export class ServingHost implements Host {
   /** Listeners that no edition has any more. */
   readonly #removed = new Set<OpenSite['listener']>();
   readonly #ending = new AbortController();
-  #preparing: Promise<unknown> = Promise.resolve();
+  readonly #preparing = new Set<Promise<unknown>>();
   #current: Edition;
   #closed: Promise<void> | undefined;
 
@@ -116,8 +116,8 @@ export class ServingHost implements Host {
 
   async prepare(loaded: LoadedConfig): Promise<NextEdition> {
     const preparing = this.#prepare(loaded);
-    this.#preparing = Promise.allSettled([this.#preparing, preparing]);
-    return await preparing;
+    this.#preparing.add(preparing);
+    return await preparing.finally(() => this.#preparing.delete(preparing));
   }
 
   async #prepare(loaded: LoadedConfig): Promise<NextEdition> {
@@ -184,7 +184,7 @@ export class ServingHost implements Host {
     const { ground, wait = delay } = this.#options;
     const { sites } = this.#current;
     const { drainDelay, drainTimeout } = this.#current.loaded.config.server;
-    this.#ending.abort();
+    this.#ending.abort(new Error('the server stops'));
     for (const { exchanges } of this.#editions) exchanges.drain();
     if (drainDelay > 0 && sites.some(({ listener }) => listener.port !== 0)) {
       this.logger.info(
@@ -193,7 +193,7 @@ export class ServingHost implements Host {
       );
       await wait(drainDelay);
     }
-    await this.#preparing;
+    await Promise.allSettled(this.#preparing);
     const editions = [...this.#editions];
     for (const { prepared } of editions) prepared.deadline.at = performance.now() + drainTimeout;
     const running = editions.reduce((sum, { exchanges }) => sum + exchanges.running, 0);

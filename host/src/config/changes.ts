@@ -23,7 +23,11 @@ const HIDDEN = '(hidden)';
 
 /** Compares two configurations. Of a mapping that only one of them has there is one change. */
 export function configurationChanges(before: Config, after: Config): readonly ConfigurationChange[] {
-  return [...changesAt('', told(before), told(after))];
+  // Options of a plugin stand beside the keys that all have.
+  return Array.from(changesAt('', told(before), told(after)), ({ key, ...change }) => ({
+    key: key.replace(/^((?:repositories|scanners)\.[^.]+)\.options(?=\.)/, '$1'),
+    ...change,
+  }));
 }
 
 /** Finds changes that a running server cannot apply. */

@@ -89,6 +89,51 @@ describe('serve', () => {
   });
 });
 
+describe('serve at SIGHUP', () => {
+  it('reads the configuration again: one after another, and once for all that come meanwhile', async () => {
+    write('repositories: {}');
+    const code = terminal.run('serve');
+    await terminal.served();
+    write('repositories: {}\nlog: { level: warn }');
+    for (let signal = 0; signal < 5; signal += 1) terminal.signals.emit('hangup');
+    await terminal.happened('apply');
+    expect(terminal.loaded?.config.log.level).toBe('warn');
+    expect(terminal.events).toEqual(['create', 'listen', 'prepare', 'apply']);
+    terminal.signals.emit('signal', 'SIGTERM');
+    expect(await code).toBe(0);
+    expect(terminal.signals.listenerCount('hangup')).toBe(0);
+  });
+
+  it('logs all that is wrong, hides secrets of what has changed, and goes on reading the file of the start', async () => {
+    write('repositories: {}\nmetrics: { token: "first secret" }');
+    const code = terminal.run('serve');
+    await terminal.served();
+    write('server: { listn: 5 }\nlog: { level: loud }');
+    terminal.signals.emit('hangup');
+    await terminal.logged('the configuration was not reloaded; the one from before stays in force');
+    rmSync(path.join(cwd, 'entrepot.yaml'));
+    terminal.signals.emit('hangup');
+    await terminal.logged('the configuration is refused', 3);
+    write('repositories: {}\nmetrics: { token: "second secret" }\nserver: { trustProxy: [10.0.0.0/8, 192.0.2.1] }');
+    terminal.signals.emit('hangup');
+    await terminal.logged('the configuration was read again and is in force');
+    expect(terminal.log.filter(({ level }) => level === 'error').map(({ fields }) => fields['problem'])).toEqual([
+      'server.listn: unknown key; did you mean listen?',
+      'log.level: expected debug, info, warn, error or silent',
+      undefined,
+      'entrepot.yaml: expected a configuration file; there is no such file',
+      undefined,
+    ]);
+    expect(terminal.log.filter(({ level }) => level === 'info').map(({ fields }) => fields)).toEqual([
+      { key: 'server.trustProxy', change: 'changed', from: '', to: '10.0.0.0/8, 192.0.2.1' },
+      { key: 'metrics.token', change: 'changed', from: '(hidden)', to: '(hidden)' },
+      { changes: 2 },
+    ]);
+    terminal.signals.emit('signal', 'SIGTERM');
+    expect(await code).toBe(0);
+  });
+});
+
 describe('validate', () => {
   it('says that the configuration is valid, without serving', async () => {
     expect(await terminal.run('validate')).toBe(0);

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { silentLogger } from '@entrepot/core';
+import type { LogFields, Logger } from '@entrepot/core';
 import type { CommandContext } from '../../src/cli/context.js';
 import { runCli } from '../../src/cli/run-cli.js';
 import type { LoadedConfig } from '../../src/config/load.js';
@@ -13,6 +13,8 @@ export class TestProcess {
   /** Events of the host, in order. */
   readonly events: string[] = [];
   readonly exits: number[] = [];
+  /** The log of the host. */
+  readonly log: { readonly level: string; readonly fields: LogFields; readonly message: string }[] = [];
   readonly signals = new EventEmitter();
   repositories: HostRepository[] = [];
   problems: { readonly path: string; readonly message: string }[] = [];
@@ -40,7 +42,25 @@ export class TestProcess {
 
   /** Resolves when a command waits for a signal. */
   async served(): Promise<void> {
-    while (!this.events.includes('listen')) await new Promise((resolve) => setImmediate(resolve));
+    await this.happened('listen');
+  }
+
+  /** Resolves when the host has had an event. */
+  async happened(event: string): Promise<void> {
+    while (!this.events.includes(event)) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Resolves when the host has logged a message, so often. */
+  async logged(message: string, times = 1): Promise<void> {
+    while (this.log.filter((line) => line.message === message).length < times)
+      await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #logger(): Logger {
+    const at = (level: string) => (fields: LogFields, message: string) => {
+      this.log.push({ level, fields, message });
+    };
+    return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   }
 
   #context(): CommandContext {
@@ -83,7 +103,7 @@ export class TestProcess {
   #host(): Host {
     return {
       repositories: this.repositories,
-      logger: silentLogger,
+      logger: this.#logger(),
       listen: async () => {
         const listeners = await this.listen();
         this.events.push('listen');
