@@ -25,6 +25,7 @@ import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
+import { reload } from './scenarios/reload.mjs';
 import { replicas } from './scenarios/replicas.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
@@ -56,6 +57,8 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --matrix             eight faults of connections to the upstream, S3, PostgreSQL and Redis with six formats: what is kept is
                        served, nothing is cut short or hangs; two of them in --hermetic
   --rolling            10 rounds of restarts behind a balancer, instead of the one of --hermetic
+  --reload             50 reloads of the configuration, 10 of them wrong, with one process and with two, while npm installs, downloads and
+                       uploads go on, instead of the few of --hermetic
   --cluster            three servers over PostgreSQL, S3 and Redis: 100 clients on a cold artifact of 128 MiB, and the server that fetches
                        it killed at 10, 50 and 90 %, instead of the few of --hermetic
   --replicas           three servers over PostgreSQL and S3: 10 rounds of restarts with 20 long downloads, and 200 kills
@@ -69,7 +72,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, backup, workers, cluster, replicas, s3, clouds, move, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, move, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -94,6 +97,7 @@ const LONG = /** @type {const} */ ([
   'crash',
   'closing',
   'rolling',
+  'reload',
   'backup',
   'move',
   'matrix',
@@ -118,6 +122,7 @@ const { values } = parseArgs({
     bytes: { type: 'boolean', default: false },
     crash: { type: 'boolean', default: false },
     rolling: { type: 'boolean', default: false },
+    reload: { type: 'boolean', default: false },
     cluster: { type: 'boolean', default: false },
     replicas: { type: 'boolean', default: false },
     backup: { type: 'boolean', default: false },
@@ -185,6 +190,7 @@ if (values.help) {
   if (values.replicas) await replicas(tally, { rounds: 10, downloads: 20, kills: 200 });
   if (values.backup) await backup(tally, { seconds: 60 });
   if (values.move) await move(tally, { kills: 20, files: 4_000 });
+  if (values.reload) await reload(tally, { rounds: 50, wrong: 10 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
   if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed });
   if (values.space) await space(tally, { full: true, seed });
@@ -196,6 +202,7 @@ if (values.help) {
     if (wants('database')) await databaseOutage(tally);
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
+    if (wants('reload')) await reload(tally, { rounds: 6, wrong: 2 });
     if (wants('rolling')) await rollingRestart(tally, { rounds: 1 });
     if (wants('bytes')) await bytePath(tally, { full: false });
     if (wants('crash')) await crash(tally, { rounds: 10 });

@@ -67,14 +67,12 @@ export class EntrepotServer {
 
   /**
    * Starts the process and waits until it is ready.
-   * @param {{ timeout?: number }} [options]
+   * @param {{ timeout?: number, onSpawn?: (pid: number) => unknown }} [options]
    * @returns {Promise<number>} how long that took, in milliseconds
    */
-  async start({ timeout = 20_000 } = {}) {
+  async start({ timeout = 20_000, onSpawn } = {}) {
     if (!existsSync(MAIN)) throw new Error('host/dist/cli/main.js was expected: run `npm run build`');
-    const file = join(this.#folder, 'entrepot.yaml');
-    // JSON is YAML.
-    await writeFile(file, JSON.stringify(this.#configuration(), undefined, 2));
+    const file = await this.#write();
     this.#log = '';
     const started = performance.now();
     // The proxy of the machine, if it has one, is for the upstream: the environment is passed on. The Node is chosen already.
@@ -92,6 +90,7 @@ export class EntrepotServer {
       for (const found of text.match(/^event loop late.*/gm) ?? []) noteLate(`server on ${this.#port}: ${found}`);
     });
     await once(child, 'spawn');
+    onSpawn?.(this.pid);
     while (!(await this.#isReady())) {
       if (!this.isRunning) throw new Error(`the server ended before it was ready:\n${this.#log.slice(-4000)}`);
       if (performance.now() - started > timeout) {
@@ -101,6 +100,24 @@ export class EntrepotServer {
       await delay(10);
     }
     return performance.now() - started;
+  }
+
+  async #write() {
+    const file = join(this.#folder, 'entrepot.yaml');
+    // JSON is YAML.
+    await writeFile(file, JSON.stringify(this.#configuration(), undefined, 2));
+    return file;
+  }
+
+  /**
+   * Has the configuration read again.
+   * @param {{ repositories: Record<string, unknown>, more: Record<string, unknown> }} configuration written before that
+   */
+  async hangUp({ repositories, more }) {
+    this.#repositories = repositories;
+    this.#more = more;
+    await this.#write();
+    process.kill(this.pid, 'SIGHUP');
   }
 
   /**

@@ -25,7 +25,7 @@ const HIDDEN = '(hidden)';
 export function configurationChanges(before: Config, after: Config): readonly ConfigurationChange[] {
   // Options of a plugin stand beside the keys that all have.
   return Array.from(changesAt('', told(before), told(after)), ({ key, ...change }) => ({
-    key: key.replace(/^((?:repositories|scanners)\.[^.]+)\.options(?=\.)/, '$1'),
+    key: key.replace(/^(storage|(?:repositories|scanners)\.[^.]+)\.options(?=\.)/, '$1'),
     ...change,
   }));
 }
