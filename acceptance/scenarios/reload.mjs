@@ -16,6 +16,7 @@ import { FixtureRegistry } from '../servers/npm-registry.mjs';
 import { note } from '../tally.mjs';
 import { installOnce } from './clients-hermetic.mjs';
 import { Load, RATE } from './rolling-restart.mjs';
+import { childrenOf } from './workers.mjs';
 
 /** @import { ClientRequest } from 'node:http' */
 /** @import { Tally } from '../tally.mjs' */
@@ -111,6 +112,20 @@ async function reloadWith(tally, { rounds, wrong, workers }) {
         const counted = await server.metric('entrepot_requests_total');
         assert.ok(counted >= load.sent, `${load.sent} requests were expected to be counted, found ${counted}`);
       });
+      if (workers > 1)
+        await tally.check(
+          `${what}: one that is killed comes back with what is in force, not with what the file says`,
+          async () => {
+            const [victim = 0, ...others] = await childrenOf(server.pid);
+            process.kill(victim, 'SIGKILL');
+            await until(async () => {
+              const now = await childrenOf(server.pid);
+              return now.length === workers && !now.includes(victim) && others.every((pid) => now.includes(pid));
+            });
+            await until(() => count(server, '"msg":"serving"') === workers + 1);
+            for (let times = 0; times < 10; times += 1) await assertServes(server.url, rounds - 1, true);
+          },
+        );
       const bytes = await server.residentBytes();
       note(`${what}: ${Math.round((bytes ?? 0) / 1e6)} MB resident after that`);
       await tally.check(`${what}: the server stops with 0`, () => server.stop());

@@ -101,7 +101,7 @@ export async function workers(tally) {
 }
 
 /** @param {number} pid @returns {Promise<readonly number[]>} */
-async function childrenOf(pid) {
+export async function childrenOf(pid) {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return text.split(' ').filter(Boolean).map(Number);
 }

@@ -10,7 +10,6 @@ import { Edition } from './edition.js';
 import { createLogger, SwappableLogger } from './log/logger.js';
 import { describe, type HostRepository } from './mount-repositories.js';
 import { abandon, prepare, withStarted, type CreateHostOptions } from './prepare-host.js';
-import { keepFoundUpstreams } from './repositories/found-upstreams.js';
 import { type Guide, type Host, type NextEdition, ServingHost } from './serving-host.js';
 import { startOf } from './space/cleanup.js';
 import { watchSpace } from './space/space-metrics.js';
@@ -36,7 +35,6 @@ export async function createHost(loaded: LoadedConfig, options: CreateHostOption
     try {
       if (await isIndexLost(ground.get(DATABASE), ground.get(BLOBS)))
         logger.error({}, lostIndexAdvice(placeOf(config.storage)));
-      keepFoundUpstreams(config, edition.prepared.found, logger);
       watchGround(ground);
       return new ServingHost(edition, { ground, edition: given, logger: own, wait });
     } catch (error) {

@@ -14,6 +14,7 @@ import { trustedProxies } from './http/trusted-proxies.js';
 import { mountRepositories, tokenRepositories } from './mount-repositories.js';
 import { watchGovernance } from './policy/governance-metrics.js';
 import { withStarted, type CreateHostOptions, type Prepared } from './prepare-host.js';
+import { keepFoundUpstreams } from './repositories/found-upstreams.js';
 import { serverRoutes } from './server-routes.js';
 import { sitesOf, type OpenSite, type Site } from './sites.js';
 import { Cleanup } from './space/cleanup.js';
@@ -112,8 +113,9 @@ export class Edition {
 
   /** Puts its apps in place of those that are at its listeners, and begins to work in the background. */
   begin(): void {
-    const { root, kept, engines } = this.prepared;
+    const { root, kept, engines, found } = this.prepared;
     const metrics = root.get(METRICS);
+    keepFoundUpstreams(this.loaded.config, found, root.get(ROOT_LOGGER));
     for (const { listener, app, options } of this.sites) listener.swap(app, options);
     root.get(SPACE).serve(kept, engines);
     this.#unwatch = [

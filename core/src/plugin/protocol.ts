@@ -29,7 +29,7 @@ export interface ProtocolInstance {
    * `bad-request`, `not-found`, `forbidden` or `method-not-allowed`. Called once a request, before anything else. HEAD routes as GET does.
    */
   route(head: RequestHead): Route | undefined;
-  /** Called once, when the repository is closed. */
+  /** Called once, when the repository is closed, also because another configuration is in force: then another instance may serve already. */
   dispose?(): Promise<void>;
 }
 

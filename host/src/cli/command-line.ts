@@ -1,7 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { CommandContext } from './context.js';
-import { onHangup } from './hangups.js';
 import { giveBackMemory } from './give-back-memory.js';
 import { runCli } from './run-cli.js';
 
@@ -29,7 +28,11 @@ const context: CommandContext = {
       for (const signal of SIGNALS) process.off(signal, listener);
     };
   },
-  onHangup: (listener) => onHangup(() => (isTerminalGone() ? process.kill(process.pid, 'SIGTERM') : listener())),
+  onHangup: (listener) => {
+    const hear = (): void => void (isTerminalGone() ? process.kill(process.pid, 'SIGTERM') : listener());
+    process.on('SIGHUP', hear);
+    return () => process.off('SIGHUP', hear);
+  },
   exit: (code) => process.exit(code),
 };
 
