@@ -40,7 +40,8 @@ export interface Host {
   /** Next steps for the user, once it listens. */
   guide(): Guide;
   /**
-   * Opens what another configuration means beside what is served, until it is ready. Nothing is changed by that.
+   * Opens what another configuration means beside what is served, until it is ready. Nothing is changed by that. One at a time: the next
+   * one may be opened when it is applied or abandoned.
    * @throws ConfigurationError with everything that is wrong, and with every change that needs a restart
    */
   prepare(loaded: LoadedConfig): Promise<NextEdition>;
@@ -205,8 +206,9 @@ export class ServingHost implements Host {
       ...this.#removed,
     ]);
     await Promise.all(Array.from(listeners, (listener) => listener.close(drainTimeout)));
-    await Promise.all(editions.map((edition) => this.#close(edition)));
+    const closed = await Promise.allSettled(editions.map((edition) => this.#close(edition)));
     await ground.dispose();
+    for (const one of closed) if (one.status === 'rejected') throw one.reason;
     this.logger.info({}, 'closed');
   }
 }

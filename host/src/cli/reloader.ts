@@ -24,6 +24,7 @@ export class Reloader {
   #current: LoadedConfig;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<ReloadOutcome> | undefined;
+  #isEnding = false;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
@@ -39,6 +40,11 @@ export class Reloader {
       return running;
     });
     return this.#next;
+  }
+
+  /** Says that the server stops: what does not come to its end is no error. */
+  end(): void {
+    this.#isEnding = true;
   }
 
   async #reload(): Promise<ReloadOutcome> {
@@ -58,12 +64,15 @@ export class Reloader {
       return { applied: true, changes, problems: [] };
     } catch (error) {
       const problems = failureProblems(error);
+      const refused = { applied: false, changes: [], problems };
+      // Nobody waits for it any more.
+      if (this.#isEnding) return refused;
       for (const problem of problems) logger.error({ problem: printProblem(problem) }, 'the configuration is refused');
       logger.error(
         { problems: problems.length, ...(error instanceof ConfigurationError ? {} : { err: error }) },
         'the configuration was not reloaded; the one from before stays in force',
       );
-      return { applied: false, changes: [], problems };
+      return refused;
     }
   }
 }

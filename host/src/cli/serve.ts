@@ -32,6 +32,7 @@ export async function serve({ config: file }: { readonly config?: string }, cont
       await signalled;
     } finally {
       forget();
+      reloader.end();
       await host.close();
     }
   });

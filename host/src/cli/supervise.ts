@@ -46,6 +46,7 @@ export async function supervise(
     return EXIT.ok;
   } finally {
     forgetHangups();
+    reloader.end();
     await supervisor.stop();
     forget();
   }
