@@ -1,63 +1,13 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, createServer, request as requestHttp, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { connect } from 'node:tls';
-import { join } from 'node:path';
+import { Agent, request as requestHttp, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { silentLogger, type Logger } from '@entrepot/core';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadConfig, type LoadedConfig } from '../src/config/load.js';
-import { createHost } from '../src/create-host.js';
-import { makeCertificate, type Pair } from './drivers/certificates.js';
 import { freePort } from './free-port.js';
-
-/** A server that reads its configuration again, in a folder of its own. */
-async function serve(configuration: string, logger: Logger = silentLogger) {
-  const folder = mkdtempSync(join(tmpdir(), 'entrepot-reload-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const load = (text: string): Promise<LoadedConfig> => {
-    writeFileSync(join(folder, 'entrepot.yaml'), text);
-    return loadConfig({ env: {}, cwd: folder });
-  };
-  const host = await createHost(await load(configuration), { logger });
-  onTestFinished(() => host.close());
-  const [main] = await host.listen();
-  const reload = async (text: string): Promise<void> => (await host.prepare(await load(text))).apply();
-  return { host, url: main?.url ?? '', load, reload };
-}
-
-const LISTEN = 'server: { listen: "127.0.0.1:0" }\n';
-const NOTHING = `${LISTEN}repositories: {}`;
-
-async function upstream(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server = createServer(answer);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function statusOf(url: string, init?: RequestInit): Promise<number> {
-  const answer = await fetch(url, init);
-  await answer.arrayBuffer();
-  return answer.status;
-}
-
-async function problemsOf(work: Promise<unknown>): Promise<unknown> {
-  return await work.then(
-    () => undefined,
-    (error: { problems?: unknown }) => error.problems ?? error,
-  );
-}
+import { LISTEN, NOTHING, problemsOf, serve, statusOf, upstream } from './reloading.js';
 
 describe('another configuration', () => {
   it('is served from the next request on, on connections that stay open, and the metrics go on', async () => {
@@ -142,6 +92,54 @@ plugins: []`);
   });
 });
 
+/** A scanner that has no database before `globalThis.scannerGate` lets it have one. */
+const SCANNER = `
+export default {
+  kind: 'scanner', apiVersion: 1, id: 'own', inject: {},
+  options: { '~standard': { version: 1, vendor: 'own', validate: (value) => ({ value }) } },
+  create: () => {
+    const { promise, events } = globalThis.scannerGate;
+    let isThere = false;
+    events.push('create');
+    return {
+      subjects: { ecosystems: ['npm'] }, needs: 'coordinates', revision: () => '1', lookup: () => [],
+      check: async () => { if (!isThere) throw new Error('there is no database yet'); },
+      update: async () => { await promise; isThere = true; events.push('update'); },
+      dispose: async () => void events.push('dispose'),
+      scan: async () => { throw new Error('it is looked up'); },
+    };
+  },
+};`;
+
+describe('scanners of another configuration', () => {
+  it('have their databases before it is served, and those of the one before end', async () => {
+    const gate = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const events: string[] = [];
+    Object.assign(globalThis, { scannerGate: { promise: gate.promise, events } });
+    const logger: Logger = {
+      ...silentLogger,
+      debug: (_fields, message) => message.startsWith('all requests of a configuration') && ended.resolve(),
+    };
+    const scanned = (more: string) => `${NOTHING}\nscanners: [{ type: ./own.mjs }]\npolicy: { preset: observe${more} }`;
+    const { host, url, load } = await serve(NOTHING, logger, { 'own.mjs': SCANNER });
+    const preparing = host.prepare(await load(scanned('')));
+    while (events.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(await statusOf(`${url}/-/readyz`)).toBe(200);
+    expect(events).toEqual(['create']);
+    gate.resolve();
+    (await preparing).apply();
+    expect(events).toEqual(['create', 'update']);
+    expect(await statusOf(`${url}/-/readyz`)).toBe(200);
+    await ended.promise;
+    (await host.prepare(await load(scanned(', keepDecisions: 1d')))).apply();
+    while (!events.includes('dispose')) await new Promise((resolve) => setImmediate(resolve));
+    expect(events.filter((event) => event === 'create')).toHaveLength(2);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics.match(/^# TYPE entrepot_scan_queue /gm)).toHaveLength(1);
+  });
+});
+
 describe('what runs when the configuration changes', () => {
   it('ends as it began: a download, and the fetch behind it', async () => {
     const rest = Promise.withResolvers<void>();
@@ -222,58 +220,5 @@ describe('what runs when the configuration changes', () => {
     const before = await heap();
     for (let number = 0; number < 20; number += 1) await round(number);
     expect((await heap()) - before).toBeLessThan(3_000_000);
-  });
-});
-
-describe('listeners', () => {
-  it('are opened and closed as the configuration names them', async () => {
-    const [first, second, apart] = [await freePort(), await freePort(), await freePort()];
-    const at = (port: number, more = '') =>
-      `server: { listen: "127.0.0.1:${port}" }\nrepositories: { one: { type: files, kind: hosted${more} } }`;
-    const { reload } = await serve(at(first));
-    await statusOf(`http://127.0.0.1:${first}/one/a`, { method: 'PUT', body: 'a' });
-    await reload(at(second, `, listen: "127.0.0.1:${apart}"`));
-    expect(await statusOf(`http://127.0.0.1:${apart}/one/a`)).toBe(200);
-    expect(await statusOf(`http://127.0.0.1:${second}/-/readyz`)).toBe(200);
-    await expect(fetch(`http://127.0.0.1:${first}/one/a`)).rejects.toThrow();
-    // They change places.
-    await reload(at(apart, `, listen: "127.0.0.1:${second}"`));
-    expect(await statusOf(`http://127.0.0.1:${second}/one/a`)).toBe(200);
-    expect(await statusOf(`http://127.0.0.1:${apart}/-/readyz`)).toBe(200);
-  });
-
-  it('have the certificates that the configuration names, and need a restart to speak TLS', async () => {
-    const [one, other] = [makeCertificate(), makeCertificate()];
-    const at = (tls: string) => `server: { listen: "127.0.0.1:0"${tls} }\nrepositories: {}`;
-    const named = ({ cert, key }: Pair) => `, tls: { cert: "${cert}", key: "${key}" }`;
-    const { host, load, url, reload } = await serve(at(named(one)));
-    const served = async (): Promise<string> => {
-      const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', rejectUnauthorized: false });
-      await once(socket, 'secureConnect');
-      const found = socket.getPeerX509Certificate()?.fingerprint256 ?? '';
-      socket.destroy();
-      return found;
-    };
-    const printOf = ({ cert }: Pair): string => new X509Certificate(readFileSync(cert)).fingerprint256;
-    expect(await served()).toBe(printOf(one));
-    await reload(at(named(other)));
-    expect(await served()).toBe(printOf(other));
-    expect(await problemsOf(host.prepare(await load(at(''))))).toMatchObject([
-      { path: 'server.tls', message: expect.stringContaining('restart') as string },
-    ]);
-    expect(await served()).toBe(printOf(other));
-  });
-
-  it('stay where one of them cannot be opened, or needs a restart', async () => {
-    const taken = new URL(await upstream((_request, response) => response.end('another server')));
-    const port = await freePort();
-    const at = (listen: string) =>
-      `server: { listen: "${listen}" }\nrepositories: { one: { type: files, kind: hosted } }`;
-    const { host, load, url } = await serve(at(`127.0.0.1:${port}`));
-    expect(await problemsOf(host.prepare(await load(at(taken.host))))).toMatchObject({ code: 'EADDRINUSE' });
-    expect(await problemsOf(host.prepare(await load(at(`:${port}`))))).toMatchObject([
-      { path: 'server.listen', message: expect.stringContaining('restart') as string },
-    ]);
-    expect(await statusOf(`${url}/-/readyz`)).toBe(200);
   });
 });
