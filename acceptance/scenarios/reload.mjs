@@ -1,15 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, mkdir, writeFile } from 'node:fs/promises';
-import { request as requestHttp } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FixtureApplication } from '@entrepot/fixtures/npm-application';
 import { get } from '@entrepot/fixtures/get';
-import { Origin } from '@entrepot/fixtures/origin';
 import { withScratch } from '@entrepot/fixtures/scratch';
+import { LongDownload, LongPut, Upload } from '../clients/long-transfers.mjs';
 import { chooseClient } from '../clients/npm.mjs';
 import { EntrepotServer, freePort, MAIN } from '../servers/entrepot.mjs';
 import { FixtureRegistry } from '../servers/npm-registry.mjs';
@@ -18,11 +16,9 @@ import { installOnce } from './clients-hermetic.mjs';
 import { Load, RATE } from './rolling-restart.mjs';
 import { childrenOf } from './workers.mjs';
 
-/** @import { ClientRequest } from 'node:http' */
 /** @import { Tally } from '../tally.mjs' */
 
-const PIECE = Buffer.alloc(64 * 1024, 'p');
-/** The time between two looks, and between two pieces of what takes long; milliseconds. */
+/** The time between two looks, in milliseconds. */
 const STEP = 20;
 const IN_FORCE = '"msg":"the configuration was read again';
 const REFUSED = '"msg":"the configuration was not reloaded';
@@ -217,98 +213,6 @@ async function install(folder, url, { manifest }, going) {
       keepLockfile: false,
     });
     if (going.ends) return times;
-  }
-}
-
-/** An origin of small and large files, and of one that goes on until it is to end. */
-class LongDownload {
-  #hash = createHash('sha256');
-  #ends = false;
-  origin = new Origin(async (request, response) => {
-    response.setHeader('content-type', 'application/octet-stream');
-    if (request.url !== '/long') return response.end(Buffer.alloc(request.url?.endsWith('large') ? 1_000_000 : 2_000));
-    while (!this.#ends) {
-      this.#hash.update(PIECE);
-      response.write(PIECE);
-      await delay(5 * STEP);
-    }
-    response.end();
-  });
-
-  end() {
-    this.#ends = true;
-  }
-
-  /** @param {string} url @returns {Promise<number>} its bytes */
-  async follow(url) {
-    const { status, body, complete } = await get(url, { timeout: 3_600_000 });
-    assert.ok(status === 200 && complete, `a whole download was expected, found ${status} and ${body.length} bytes`);
-    assert.equal(createHash('sha256').update(body).digest('hex'), this.#hash.digest('hex'));
-    return body.length;
-  }
-}
-
-/** An upload of a layer in many requests. */
-class Upload {
-  #url;
-  #place;
-  #hash = createHash('sha256');
-  #size = 0;
-
-  /** @param {string} url @param {string} place */
-  constructor(url, place) {
-    this.#url = url;
-    this.#place = place;
-  }
-
-  /** @param {string} url */
-  static async begin(url) {
-    const { status, headers } = await get(`${url}/v2/images/app/blobs/uploads/`, { method: 'POST' });
-    assert.equal(status, 202);
-    return new Upload(url, headers.location ?? '');
-  }
-
-  /** @param {number} round */
-  async append(round) {
-    const body = `round ${round}\n`.repeat(1_000);
-    const { status, headers } = await get(new URL(this.#place, this.#url).href, { method: 'PATCH', body });
-    assert.equal(status, 202, `round ${round}: the upload goes on`);
-    this.#place = headers.location ?? '';
-    this.#hash.update(body);
-    this.#size += body.length;
-  }
-
-  async end() {
-    const url = new URL(this.#place, this.#url);
-    url.searchParams.set('digest', `sha256:${this.#hash.digest('hex')}`);
-    assert.equal((await get(url.href, { method: 'PUT' })).status, 201);
-    return this.#size;
-  }
-}
-
-/** One request that takes as long as all reloads. */
-class LongPut {
-  /** @type {ClientRequest} */
-  #request;
-  #answer;
-
-  /** @param {string} url */
-  constructor(url) {
-    this.#request = requestHttp(url, { method: 'PUT', agent: false });
-    this.#answer = once(this.#request, 'response');
-    this.#answer.catch(() => {});
-    this.write();
-  }
-
-  write() {
-    this.#request.write(PIECE);
-  }
-
-  async end() {
-    this.#request.end();
-    const [response] = await this.#answer;
-    response.resume();
-    return response.statusCode;
   }
 }
 
