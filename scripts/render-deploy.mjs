@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { provideTool } from '@entrepot/fixtures/tools';
-import { isMap, isScalar, parseDocument, stringify } from 'yaml';
-import { CHART, example, nameOf, render } from '@entrepot/fixtures/helm-chart';
+import { isMap, isScalar, parseDocument } from 'yaml';
+import { CHART, example, nameOf, render, stringifyManifest } from '@entrepot/fixtures/helm-chart';
 
 const DEPLOY = fileURLToPath(new URL('../deploy', import.meta.url));
 const PAGE = fileURLToPath(new URL('../docs/kubernetes.md', import.meta.url));
@@ -62,7 +62,7 @@ async function manifests(helm, from) {
     for (const label of LABELS_OF_HELM) delete manifest.metadata.labels[label];
     delete manifest.metadata.annotations?.['helm.sh/resource-policy'];
     if (Object.keys(manifest.metadata.annotations ?? {}).length === 0) delete manifest.metadata.annotations;
-    return `# ${nameOf(manifest)}\n${stringify(manifest, { lineWidth: 120 })}`;
+    return `# ${nameOf(manifest)}\n${stringifyManifest(manifest)}`;
   });
   const head = [
     `# Made from deploy/helm/entrepot/examples/${from} by scripts/render-deploy.mjs: edits here are lost.`,
