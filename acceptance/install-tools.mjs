@@ -35,7 +35,17 @@ const SHORT = [
 ];
 
 /** For `npm run acceptance -- --chart`. @type {readonly ToolName[]} */
-const CHART = ['helm-3', 'helm-4', 'helm-unittest', 'kubeconform', 'kube-score', 'promtool', 'shellcheck'];
+const CHART = [
+  'helm-3',
+  'helm-4',
+  'helm-unittest',
+  'kubeconform',
+  'kube-score',
+  'promtool',
+  'shellcheck',
+  'etcd',
+  'kube-apiserver',
+];
 
 const { values } = parseArgs({
   options: {

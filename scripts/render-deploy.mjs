@@ -1,5 +1,5 @@
 // Writes what is made from the Helm chart: plain manifests, the dashboard and the alert rules beside it, and the table of values in
-// docs/kubernetes.md. `--check` writes nothing, and fails where something is not up to date. Needs helm, as
+// docs/kubernetes.md. The version of the chart is that of the server. `--check` writes nothing, and fails where something is not up to date. Needs helm, as
 // `node acceptance/install-tools.mjs --chart` puts it into the cache folder.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,21 +29,29 @@ const { values: options } = parseArgs({ options: { check: { type: 'boolean', def
 const helm = await provideTool('helm-4');
 if (helm === undefined) throw new Error('helm was expected: run `node acceptance/install-tools.mjs --chart`');
 
-/** @type {Record<string, string>} */
-const wanted = {
-  [join(DEPLOY, 'grafana', 'entrepot.json')]: readFileSync(join(CHART, 'files', 'dashboard.json'), 'utf8'),
-  [join(DEPLOY, 'prometheus', 'rules.yaml')]: readFileSync(join(CHART, 'files', 'rules.yaml'), 'utf8'),
-  [PAGE]: readFileSync(PAGE, 'utf8').replace(TABLE, () => valuesTable()),
-};
-for (const [file, from] of Object.entries(MANIFESTS))
-  wanted[join(DEPLOY, 'kubernetes', file)] = await manifests(helm, from);
+let isStale = false;
+// First: what is rendered has the version.
+const { version } = JSON.parse(readFileSync(new URL('../host/package.json', import.meta.url), 'utf8'));
+const chart = join(CHART, 'Chart.yaml');
+put(chart, readFileSync(chart, 'utf8').replaceAll(/^(version|appVersion): .*$/gm, `$1: ${version}`));
+put(join(DEPLOY, 'grafana', 'entrepot.json'), readFileSync(join(CHART, 'files', 'dashboard.json'), 'utf8'));
+put(join(DEPLOY, 'prometheus', 'rules.yaml'), readFileSync(join(CHART, 'files', 'rules.yaml'), 'utf8'));
+put(
+  PAGE,
+  readFileSync(PAGE, 'utf8').replace(TABLE, () => valuesTable()),
+);
+for (const [file, from] of Object.entries(MANIFESTS)) {
+  put(join(DEPLOY, 'kubernetes', file), await manifests(helm, from));
+}
+process.exitCode = options.check && isStale ? 1 : 0;
 
-const stale = Object.entries(wanted).filter(([file, content]) => contentOf(file) !== content);
-for (const [file, content] of stale) {
+/** @param {string} file @param {string} content */
+function put(file, content) {
+  if (contentOf(file) === content) return;
+  isStale = true;
   if (options.check) process.stdout.write(`${file} is not up to date: run \`node scripts/render-deploy.mjs\`\n`);
   else writeFileSync(file, content);
 }
-process.exitCode = options.check && stale.length > 0 ? 1 : 0;
 
 /** @param {string} file */
 function contentOf(file) {

@@ -10,6 +10,7 @@ import { note } from '../tally.mjs';
 import { alerts, checkMetricNames } from './chart/alerts.mjs';
 import { checkConfiguration, podsOf } from './chart/configuration.mjs';
 import { CHART, EXAMPLES, example, render, runHelm, stringifyManifest, template } from '@entrepot/fixtures/helm-chart';
+import { installation } from './chart/installation.mjs';
 import { kubernetesSchemas, VERSIONS } from './chart/kubernetes-schemas.mjs';
 import { pageOfKubernetes } from './chart/page.mjs';
 import { REFUSALS, UNKNOWN, VARIANTS } from './chart/refusals.mjs';
@@ -60,6 +61,7 @@ export async function chart(tally) {
     });
     await pageOfKubernetes(tally, helm, folder);
   });
+  await installation(tally, helms);
   await tally.check('chart: manifests, dashboard, alert rules and the table of values are up to date', async () => {
     const command = [process.execPath, 'scripts/render-deploy.mjs', '--check'];
     const result = await runCommand(command, { cwd: ROOT, env: process.env, timeout: 60_000 });
