@@ -1,6 +1,6 @@
 // Writes what is made from the Helm chart: plain manifests, the dashboard and the alert rules beside it, and the table of values in
-// docs/kubernetes.md. The version of the chart is that of the server. `--check` writes nothing, and fails where something is not up to date. Needs helm, as
-// `node acceptance/install-tools.mjs --chart` puts it into the cache folder.
+// docs/kubernetes.md. The version of the chart is that of the server. `--check` writes nothing, and fails where something is not up
+// to date. Needs helm, as `node acceptance/install-tools.mjs --chart` puts it into the cache folder.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const PAGE = fileURLToPath(new URL('../docs/kubernetes.md', import.meta.url));
 const TABLE = /(?<=<!-- generated: values -->\n)[\s\S]*?(?=<!-- end of values -->)/;
 
 /** The secrets that these manifests expect stand in docs/kubernetes.md. */
-const VALUES = { auth: { existingSecret: 'entrepot' }, imageCredentials: {}, global: { imagePullSecrets: [] } };
+const VALUES = { auth: { existingSecret: 'entrepot' } };
 /** Plain manifests, by the example that they are made from. */
 const MANIFESTS = {
   'single.yaml': 'default.yaml',
@@ -66,7 +66,9 @@ function contentOf(file) {
 async function manifests(helm, from) {
   const rendering = { files: [example(from)], values: VALUES, namespace: 'entrepot' };
   const rendered = await render(helm, tmpdir(), rendering);
-  const parts = rendered.map((manifest) => {
+  // Secrets are made by whoever applies these.
+  const shown = rendered.filter(({ kind }) => kind !== 'Secret');
+  const parts = shown.map((manifest) => {
     for (const label of LABELS_OF_HELM) delete manifest.metadata.labels[label];
     delete manifest.metadata.annotations?.['helm.sh/resource-policy'];
     if (Object.keys(manifest.metadata.annotations ?? {}).length === 0) delete manifest.metadata.annotations;
