@@ -14,7 +14,7 @@ import { installation } from './chart/installation.mjs';
 import { kubernetesSchemas, VERSIONS } from './chart/kubernetes-schemas.mjs';
 import { pageOfKubernetes } from './chart/page.mjs';
 import { REFUSALS, UNKNOWN, VARIANTS } from './chart/refusals.mjs';
-import { OFFLINE, runRendered, useServer } from './chart/run-rendered.mjs';
+import { OFFLINE, runRendered, runSeveral, useServer } from './chart/run-rendered.mjs';
 import { upgrade } from './chart/upgrade.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
@@ -49,6 +49,10 @@ export async function chart(tally) {
       const manifests = await render(helm, folder, { values: OFFLINE });
       const [pod] = podsOf(manifests);
       await runRendered(manifests, (server, env) => useServer(server, env, pod?.containers[0]));
+    });
+    await tally.check('chart: two servers run over PostgreSQL and a bucket with a rendered configuration', async () => {
+      const isThere = await runSeveral((values) => render(helm, folder, { values }));
+      if (!isThere) note('PostgreSQL and versitygw were expected on this machine: two servers are left out');
     });
     await tally.check('chart: a server exports every metric of the dashboard and the alert rules', async () => {
       const security = { enabled: true, scanners: { osv: { enabled: true, from: folder } } };

@@ -91,9 +91,15 @@ export class Kubernetes {
     await writeFile(this.kubeconfig, JSON.stringify(configuration), { mode: 0o600 });
   }
 
-  /** Asks the API. @param {string} path @returns {Promise<{ status: number, body: any }>} */
-  ask(path) {
-    const options = { ca: this.#authority, headers: { authorization: `Bearer ${TOKEN}` }, agent: false };
+  /**
+   * Asks the API.
+   * @param {string} path
+   * @param {{ method?: string, type?: string, body?: string }} [sent] `type`: the media type of `body`
+   * @returns {Promise<{ status: number, body: any }>}
+   */
+  ask(path, { method = 'GET', type = 'application/json', body = '' } = {}) {
+    const headers = { authorization: `Bearer ${TOKEN}`, ...(body === '' ? {} : { 'content-type': type }) };
+    const options = { ca: this.#authority, method, headers, agent: false };
     return new Promise((resolve, reject) => {
       const sent = request(`https://127.0.0.1:${this.#port}${path}`, options, (response) => {
         let text = '';
@@ -104,8 +110,26 @@ export class Kubernetes {
           resolve({ status: response.statusCode ?? 0, body: isJson ? JSON.parse(text) : text });
         });
       });
-      sent.on('error', reject).end();
+      sent.on('error', reject).end(body);
     });
+  }
+
+  /**
+   * Applies a manifest, as `kubectl apply --server-side` does; an unknown field is refused.
+   * @param {{ apiVersion?: string, kind: string, metadata: { name: string, namespace?: string } }} manifest
+   */
+  async apply(manifest) {
+    const { apiVersion = '', kind, metadata } = manifest;
+    const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+    const { resources = [] } = (await this.ask(root)).body;
+    const found = resources.find((/** @type {any} */ { kind: other, name }) => other === kind && !name.includes('/'));
+    if (found === undefined) throw new Error(`the cluster knows no ${kind} of ${apiVersion}`);
+    const place = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
+    const path = `${root}${place}/${found.name}/${metadata.name}?fieldManager=test&fieldValidation=Strict`;
+    const type = 'application/apply-patch+yaml';
+    const { status, body } = await this.ask(path, { method: 'PATCH', type, body: JSON.stringify(manifest) });
+    if (status !== 200 && status !== 201)
+      throw new Error(`${kind} ${metadata.name}: ${status} ${body.message ?? body}`);
   }
 
   /** Ends both processes at once. */

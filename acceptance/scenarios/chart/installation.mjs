@@ -1,16 +1,18 @@
 import { strict as assert } from 'node:assert';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CHART, example, runHelm } from '@entrepot/fixtures/helm-chart';
+import { fileURLToPath } from 'node:url';
+import { CHART, example, parseManifests, runHelm } from '@entrepot/fixtures/helm-chart';
 import { outputOf } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
-import { provideTool } from '@entrepot/fixtures/tools';
+import { builtTool } from '@entrepot/fixtures/tools';
 import { Kubernetes } from '../../servers/kubernetes.mjs';
 import { note } from '../../tally.mjs';
 import { nextChart } from './upgrade.mjs';
 
 /** @import { Tally } from '../../tally.mjs' */
 
+const MANIFESTS = fileURLToPath(new URL('../../../deploy/kubernetes', import.meta.url));
 /** What an upgrade brings besides another version. */
 const CHANGED = { server: { resources: { limits: { memory: '3Gi' } } }, config: { log: { level: 'warn' } } };
 
@@ -19,15 +21,26 @@ const CHANGED = { server: { resources: { limits: { memory: '3Gi' } } }, config: 
  * @param {Tally} tally @param {readonly string[]} helms
  */
 export async function installation(tally, helms) {
-  const [etcd, apiServer] = [await provideTool('etcd'), await provideTool('kube-apiserver')];
+  const [etcd, apiServer] = [builtTool('etcd'), builtTool('kube-apiserver')];
   if (etcd === undefined || apiServer === undefined) {
-    note('no API of Kubernetes on this machine: installations are left out');
+    note(
+      'kube-apiserver and etcd were not built (`node acceptance/install-tools.mjs --chart`): installations are left out',
+    );
     return;
   }
   await withScratch('kubernetes', async (folder) => {
     const cluster = new Kubernetes({ etcd, apiServer }, folder);
     try {
       await tally.check('chart: the API of a cluster starts', () => cluster.start());
+      await tally.check('chart: the API takes the plain manifests', async () => {
+        await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'entrepot' } });
+        for (const file of await readdir(MANIFESTS)) {
+          const manifests = parseManifests(await readFile(join(MANIFESTS, file), 'utf8'));
+          assert.ok(manifests.length > 5, file);
+          // All in one namespace: a StatefulSet and a Deployment of one name do not collide.
+          for (const manifest of manifests) await cluster.apply(manifest);
+        }
+      });
       const next = await nextChart(folder);
       for (const [index, helm] of helms.entries()) {
         const home = join(folder, `home-${index}`);

@@ -63,8 +63,10 @@ export async function upgrade(tally, helm, folder) {
         assert.deepEqual(next.spec.volumes, spec.template.spec.volumes);
         assert.deepEqual(next.spec.containers[0].volumeMounts, spec.template.spec.containers[0].volumeMounts);
       }
-      const changed = [...new Set(before.flatMap((one, index) => differences(one, after[index], '')))];
-      note(`what an upgrade of ${name} changes: ${changed.sort().join(', ')}`);
+      // Without a cluster secrets are made anew each time; `installation.mjs` looks at them.
+      const shown = before.filter(({ kind }) => kind !== 'Secret');
+      const changed = shown.flatMap((one) => differences(one, manifestOf(after, one.kind, one.metadata.name), ''));
+      note(`what an upgrade of ${name} changes: ${[...new Set(changed)].sort().join(', ')}`);
     });
   }
 }

@@ -35,10 +35,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- ternary .Values.autoscaling.maxReplicas .Values.replicaCount.server .Values.autoscaling.enabled | int -}}
 {{- end -}}
 
-{{/* `true` or nothing, as the definitions below. */}}
+{{/* `true` or nothing, as the definitions below. Pods of a Deployment stand beside each other at least while one replaces another. */}}
 {{- define "entrepot.isCluster" -}}
 {{- if eq (toString .Values.cluster.enabled) "auto" -}}
-{{- if gt (include "entrepot.servers" . | int) 1 }}true{{ end -}}
+{{- if not (include "entrepot.isStateful" .) }}true{{ end -}}
 {{- else if eq (toString .Values.cluster.enabled) "true" -}}true{{- end -}}
 {{- end -}}
 
