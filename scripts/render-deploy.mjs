@@ -104,7 +104,7 @@ function addRowsOf(map, above, rows) {
   }
 }
 
-/** What a comment says of the value below it. @param {string} comment */
+/** The text in a comment about the value below it. @param {string} comment */
 function textOf(comment) {
   const lines = comment.split('\n').map((line) => line.trim());
   const begin = lines.findLastIndex((line) => line.startsWith('-- '));

@@ -40,8 +40,10 @@ export async function chart(tally) {
     note('no helm on this machine: the chart is left out');
     return;
   }
+  /** @type {Map<string, Manifest[]>} */
+  let renderings = new Map();
   await withScratch('chart', async (folder) => {
-    const renderings = await rendered(tally, helms, folder);
+    renderings = await rendered(tally, helms, folder);
     await refused(tally, helms, folder);
     await judged(tally, renderings, folder);
     await upgrade(tally, helm, folder);
@@ -65,7 +67,7 @@ export async function chart(tally) {
     });
     await pageOfKubernetes(tally, helm, folder);
   });
-  await installation(tally, helms);
+  await installation(tally, helms, renderings);
   await tally.check('chart: manifests, dashboard, alert rules and the table of values are up to date', async () => {
     const command = [process.execPath, 'scripts/render-deploy.mjs', '--check'];
     const result = await runCommand(command, { cwd: ROOT, env: process.env, timeout: 60_000 });
@@ -108,7 +110,7 @@ async function rendered(tally, helms, folder) {
   return renderings;
 }
 
-/** What is generated anew each time is left out. @param {readonly Manifest[]} manifests */
+/** Leaves out values that are generated anew each time. @param {readonly Manifest[]} manifests */
 function withoutSecrets(manifests) {
   return manifests.map((manifest) =>
     manifest.kind === 'Secret' && manifest.type === 'Opaque' && manifest.data !== undefined

@@ -117,15 +117,16 @@ export class Kubernetes {
   /**
    * Applies a manifest, as `kubectl apply --server-side` does; an unknown field is refused.
    * @param {{ apiVersion?: string, kind: string, metadata: { name: string, namespace?: string } }} manifest
+   * @param {{ isTried?: boolean }} [options] `isTried`: it is checked in every way, and not kept
    */
-  async apply(manifest) {
+  async apply(manifest, { isTried = false } = {}) {
     const { apiVersion = '', kind, metadata } = manifest;
     const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
     const { resources = [] } = (await this.ask(root)).body;
     const found = resources.find((/** @type {any} */ { kind: other, name }) => other === kind && !name.includes('/'));
     if (found === undefined) throw new Error(`the cluster knows no ${kind} of ${apiVersion}`);
     const place = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
-    const path = `${root}${place}/${found.name}/${metadata.name}?fieldManager=test&fieldValidation=Strict`;
+    const path = `${root}${place}/${found.name}/${metadata.name}?fieldManager=test&fieldValidation=Strict${isTried ? '&dryRun=All' : ''}`;
     const type = 'application/apply-patch+yaml';
     const { status, body } = await this.ask(path, { method: 'PATCH', type, body: JSON.stringify(manifest) });
     if (status !== 200 && status !== 201)

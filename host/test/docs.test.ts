@@ -240,7 +240,7 @@ describe('the docs', () => {
   });
 });
 
-/** Whether `keys` lead to a value of the Helm chart. What is free below a value is not known here. */
+/** Tells whether `keys` lead to a value of the Helm chart. Keys that are free below a value are not known here. */
 function isValue(keys: readonly string[]): boolean {
   const file = path.join(ROOT, 'deploy/helm/entrepot/values.yaml');
   let value: unknown = parseYaml(readFileSync(file, 'utf8'), file).value;

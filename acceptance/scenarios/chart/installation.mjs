@@ -11,16 +11,17 @@ import { note } from '../../tally.mjs';
 import { nextChart } from './upgrade.mjs';
 
 /** @import { Tally } from '../../tally.mjs' */
+/** @import { Manifest } from '@entrepot/fixtures/helm-chart' */
 
 const MANIFESTS = fileURLToPath(new URL('../../../deploy/kubernetes', import.meta.url));
-/** What an upgrade brings besides another version. */
+/** Values that an upgrade brings besides another version. */
 const CHANGED = { server: { resources: { limits: { memory: '3Gi' } } }, config: { log: { level: 'warn' } } };
 
 /**
  * Installs, upgrades, rolls back and removes releases by each helm, at the API of a real cluster: what data hangs on stays what it is.
- * @param {Tally} tally @param {readonly string[]} helms
+ * @param {Tally} tally @param {readonly string[]} helms @param {ReadonlyMap<string, readonly Manifest[]>} renderings
  */
-export async function installation(tally, helms) {
+export async function installation(tally, helms, renderings) {
   const [etcd, apiServer] = [builtTool('etcd'), builtTool('kube-apiserver')];
   if (etcd === undefined || apiServer === undefined) {
     note(
@@ -39,6 +40,18 @@ export async function installation(tally, helms) {
           assert.ok(manifests.length > 5, file);
           // All in one namespace: a StatefulSet and a Deployment of one name do not collide.
           for (const manifest of manifests) await cluster.apply(manifest);
+        }
+      });
+      await tally.check('chart: the API takes all that is rendered', async () => {
+        await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'packages' } });
+        for (const [name, manifests] of renderings) {
+          // Custom resources come with their operator.
+          const known = manifests.filter(({ apiVersion }) => !apiVersion.startsWith('monitoring.'));
+          for (const manifest of known) {
+            await cluster
+              .apply(manifest, { isTried: true })
+              .catch((/** @type {Error} */ error) => assert.fail(`${name}: ${error.message}`));
+          }
         }
       });
       const next = await nextChart(folder);
@@ -192,7 +205,7 @@ class Release {
     return body;
   }
 
-  /** What data and clients hang on. */
+  /** Everything that data and clients hang on. */
   async kept() {
     const secret = await this.ask('v1', 'secrets', 'entrepot');
     assert.equal(secret.status, 200);

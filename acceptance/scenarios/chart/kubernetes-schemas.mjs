@@ -7,7 +7,7 @@ import { providePythonPackage } from '../../clients/python.mjs';
 /** The oldest that the chart is for, one in the middle, and the newest of the package. */
 export const VERSIONS = ['1.25.0', '1.31.0', '1.37.0'];
 const PACKAGE = { name: 'kubernetes-validate', version: '1.37.0' };
-/** What the chart makes. Custom resources are of others, and have no schema here. */
+/** The kinds that the chart makes. Custom resources are of others, and have no schema here. */
 const KINDS = [
   'configmap-v1',
   'deployment-apps-v1',

@@ -110,7 +110,7 @@ export async function runSeveral(render) {
   return true;
 }
 
-/** What one server takes another one serves, also when the first is gone. @param {readonly EntrepotServer[]} servers */
+/** Publishes to each server, and reads it from the other one, also when the first is gone. @param {readonly EntrepotServer[]} servers */
 async function useSeveral([one, two]) {
   if (one === undefined || two === undefined) throw new Error('two servers were expected');
   for (const [from, to] of [

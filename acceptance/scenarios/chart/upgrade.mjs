@@ -9,7 +9,7 @@ import { CHART, example, manifestOf, nameOf, render } from '@entrepot/fixtures/h
 /** @import { Tally } from '../../tally.mjs' */
 /** @import { Manifest } from '@entrepot/fixtures/helm-chart' */
 
-/** What Kubernetes lets nobody change, and what data would be lost with. @type {Record<string, readonly string[]>} */
+/** Fields that Kubernetes lets nobody change, or that data would be lost with. @type {Record<string, readonly string[]>} */
 const LASTING = {
   StatefulSet: ['selector', 'serviceName', 'volumeClaimTemplates', 'podManagementPolicy'],
   Deployment: ['selector'],

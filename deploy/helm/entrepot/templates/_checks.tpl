@@ -88,7 +88,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What the chart makes volumes, ports and secrets from has one place: elsewhere it would pass by the checks above. */}}
+{{/* Volumes, ports and secrets are made from values: what says the same elsewhere would pass by the checks above. */}}
 {{- define "entrepot.checkOverrides" -}}
 {{- $owned := dict "server.listen" "service.port" "storage.backend" "storage.backend" "storage.path" "storage.filesystem" "storage.spool.path" "workVolume" "metadata.backend" "metadata.backend" "metadata.path" "metadata.sqlite" "cluster" "cluster.enabled" -}}
 {{- range $key, $instead := $owned -}}

@@ -62,7 +62,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if eq .Values.metadata.backend "sqlite" }}true{{ end -}}
 {{- end -}}
 
-{{/* What belongs to one pod makes it a StatefulSet: a Deployment would start the next pod beside it. */}}
+{{/* Volumes of one pod make it a StatefulSet: a Deployment would start the next pod beside it. */}}
 {{- define "entrepot.isStateful" -}}
 {{- if or (include "entrepot.isSqlite" .) (include "entrepot.isOwned" .) }}true{{ end -}}
 {{- end -}}
