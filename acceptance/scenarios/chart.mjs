@@ -3,13 +3,13 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { get } from '@entrepot/fixtures/get';
+import { CHART, EXAMPLES, example, render, runHelm, stringifyManifest, template } from '@entrepot/fixtures/helm-chart';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { provideTool } from '@entrepot/fixtures/tools';
 import { note } from '../tally.mjs';
 import { alerts, checkMetricNames } from './chart/alerts.mjs';
 import { checkConfiguration, podsOf } from './chart/configuration.mjs';
-import { CHART, EXAMPLES, example, render, runHelm, stringifyManifest, template } from '@entrepot/fixtures/helm-chart';
 import { installation } from './chart/installation.mjs';
 import { kubernetesSchemas, VERSIONS } from './chart/kubernetes-schemas.mjs';
 import { pageOfKubernetes } from './chart/page.mjs';
@@ -25,7 +25,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * The Helm chart and what is made from it: rendered by two helms, held against the schemas of Kubernetes and the server's own
- * check of its configuration, and against values that it must refuse. Needs no cluster.
+ * check of its configuration, against values that it must refuse, and installed at the API of a cluster without nodes.
  * @param {Tally} tally
  */
 export async function chart(tally) {
@@ -185,16 +185,8 @@ async function judged(tally, renderings, folder) {
       for (const name of EXAMPLES) {
         const file = await written(renderings.get(name) ?? []);
         // A registry that was down would keep its own pods from starting with `Always`.
-        const flags = [
-          'score',
-          '--kubernetes-version',
-          'v1.33',
-          '--output-format',
-          'ci',
-          '--ignore-test',
-          'container-image-pull-policy',
-        ];
-        const result = await runCommand([kubeScore, ...flags, file], options);
+        const flags = ['--kubernetes-version=v1.33', '--output-format=ci', '--ignore-test=container-image-pull-policy'];
+        const result = await runCommand([kubeScore, 'score', ...flags, file], options);
         assert.equal(result.code, 0, `${name}: ${outputOf(result)}`);
         assert.match(result.stdout, /^\[OK\]/m);
       }

@@ -2,9 +2,9 @@ import { strict as assert } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CHART } from '@entrepot/fixtures/helm-chart';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { parse } from 'yaml';
-import { CHART } from '@entrepot/fixtures/helm-chart';
 
 /** @import { Tally } from '../../tally.mjs' */
 

@@ -1,10 +1,10 @@
 import { strict as assert } from 'node:assert';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { configurationOf } from '@entrepot/fixtures/helm-chart';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { parse } from 'yaml';
 import { MAIN } from '../../servers/entrepot.mjs';
-import { configurationOf } from '@entrepot/fixtures/helm-chart';
 
 /** @import { Manifest } from '@entrepot/fixtures/helm-chart' */
 

@@ -1,11 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { render } from '@entrepot/fixtures/helm-chart';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool } from '@entrepot/fixtures/tools';
 import { parse } from 'yaml';
 import { checkConfiguration } from './configuration.mjs';
-import { render } from '@entrepot/fixtures/helm-chart';
 
 /** @import { Tally } from '../../tally.mjs' */
 

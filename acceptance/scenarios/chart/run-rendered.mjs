@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { get } from '@entrepot/fixtures/get';
+import { configurationOf } from '@entrepot/fixtures/helm-chart';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { provideTool } from '@entrepot/fixtures/tools';
 import { parse } from 'yaml';
@@ -9,7 +10,6 @@ import { EntrepotServer, freePort } from '../../servers/entrepot.mjs';
 import { postgresPrograms, startPostgres } from '../../servers/postgres.mjs';
 import { S3Server } from '../../servers/s3.mjs';
 import { podsOf, variablesOf } from './configuration.mjs';
-import { configurationOf } from '@entrepot/fixtures/helm-chart';
 
 /** @import { Manifest } from '@entrepot/fixtures/helm-chart' */
 

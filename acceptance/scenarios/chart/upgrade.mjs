@@ -2,9 +2,9 @@ import { strict as assert } from 'node:assert';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { CHART, example, manifestOf, nameOf, render } from '@entrepot/fixtures/helm-chart';
 import { note } from '../../tally.mjs';
 import { podsOf } from './configuration.mjs';
-import { CHART, example, manifestOf, nameOf, render } from '@entrepot/fixtures/helm-chart';
 
 /** @import { Tally } from '../../tally.mjs' */
 /** @import { Manifest } from '@entrepot/fixtures/helm-chart' */
