@@ -219,5 +219,11 @@ export const VARIANTS = {
     serviceAccount: { create: false },
     storage: { filesystem: { storageClass: '-' } },
   },
-  'workers in each pod': { ...THREE, storage: BUCKET, metadata: POSTGRESQL, server: { workers: 'auto' } },
+  'workers in each pod, and a user who is gone': {
+    ...THREE,
+    storage: BUCKET,
+    metadata: POSTGRESQL,
+    server: { workers: 'auto' },
+    auth: { users: { ann: null, bob: { existingSecret: 'users', key: 'bob', may: 'write' } } },
+  },
 };

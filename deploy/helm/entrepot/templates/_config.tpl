@@ -184,7 +184,7 @@ tls:
 {{- $found := dict -}}
 {{- range $index, $name := keys .root.Values.auth.users | sortAlpha -}}
 {{- $user := get $.root.Values.auth.users $name -}}
-{{- if or (not $.admin) $user.admin -}}
+{{- if and $user (or (not $.admin) $user.admin) -}}
 {{- $own := dict -}}
 {{- if $user.existingSecret -}}{{- $_ := set $own "password" (printf "${env:USER_PASSWORD_%d}" $index) -}}
 {{- else -}}{{- $_ := set $own "passwordHash" (toString $user.passwordHash) -}}{{- end -}}
