@@ -4,10 +4,11 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 
 /** @import { ToolName, ToolSource } from '@entrepot/fixtures/tools' */
 
-const USAGE = `node acceptance/install-tools.mjs [--all]: puts programs on this machine that the acceptance tests use
+const USAGE = `node acceptance/install-tools.mjs [--chart | --all]: puts programs on this machine that the acceptance tests use
 
   (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
            servers of S3 and of Google Cloud Storage, and what several servers share: PostgreSQL, PgBouncer, Redis
+  --chart  what \`npm run acceptance -- --chart\` uses, and nothing else
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -33,14 +34,32 @@ const SHORT = [
   'azurite',
 ];
 
+/** For `npm run acceptance -- --chart`. @type {readonly ToolName[]} */
+const CHART = [
+  'helm-3',
+  'helm-4',
+  'helm-unittest',
+  'kubeconform',
+  'kube-score',
+  'promtool',
+  'shellcheck',
+  'etcd',
+  'kube-apiserver',
+];
+
 const { values } = parseArgs({
-  options: { all: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+  options: {
+    all: { type: 'boolean', default: false },
+    chart: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
 });
 
 if (values.help) {
   process.stdout.write(USAGE);
 } else {
-  const names = values.all ? /** @type {ToolName[]} */ (Object.keys(TOOLS)) : SHORT;
+  const everything = /** @type {ToolName[]} */ (Object.keys(TOOLS));
+  const names = values.all ? everything : values.chart ? CHART : SHORT;
   await installPackages(names);
   // One after the other: a build uses every core.
   for (const name of names) {

@@ -6,6 +6,7 @@ import { choosePythonClients } from './clients/python.mjs';
 import { backup } from './scenarios/backup.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
+import { chart } from './scenarios/chart.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
 import { closingUpstreams } from './scenarios/closing-upstreams.mjs';
@@ -78,6 +79,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
   --conformance        the conformance test of the OCI distribution specification, which \`go\` has to be there for
+  --chart              the Helm chart, the manifests, the dashboard and the alert rules: rendered and checked, without a cluster
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
@@ -90,6 +92,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
 const LONG = /** @type {const} */ ([
   'stores',
   'conformance',
+  'chart',
   'scanners',
   'rubygems',
   'policy',
@@ -138,6 +141,7 @@ const { values } = parseArgs({
     policy: { type: 'boolean', default: false },
     'write-docs': { type: 'boolean', default: false },
     conformance: { type: 'boolean', default: false },
+    chart: { type: 'boolean', default: false },
     scanners: { type: 'boolean', default: false },
     rubygems: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
@@ -165,6 +169,7 @@ if (values.help) {
   const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
 
   if (values.conformance) await ociConformance(tally);
+  if (values.chart) await chart(tally);
   if (values.scanners) await scanners(tally);
   if (values.rubygems) await rubygems(tally);
   if (values.policy) {

@@ -60,7 +60,7 @@ export async function hasPython() {
  * @param {string} version
  * @returns {Promise<string>} the folder with its modules
  */
-async function provide(name, version) {
+export async function providePythonPackage(name, version) {
   const folder = join(CACHE, `python-${name.replace('[', '+').replace(']', '')}@${version}`);
   if (existsSync(folder)) return folder;
   const draft = `${folder}.${process.pid}`;
@@ -148,7 +148,7 @@ async function installByPip(place, own) {
  */
 export async function runUv(place, args) {
   await mkdir(place.folder, { recursive: true });
-  const program = join(await provide('uv', UV_VERSION), 'bin', 'uv');
+  const program = join(await providePythonPackage('uv', UV_VERSION), 'bin', 'uv');
   const env = await environment(place);
   return runCommand([program, ...args], { cwd: place.folder, env, timeout: place.timeout ?? TIMEOUT });
 }
@@ -165,14 +165,15 @@ export async function pythonCommand(name) {
     env: { PYTHONPATH: folder, ...env },
   });
   if (name === 'pip-26')
-    return module('pip', await provide('pip', PIP_VERSION), { PIP_DISABLE_PIP_VERSION_CHECK: '1' });
-  if (name === 'pdm') return module('pdm', await provide('pdm[locked]', PDM_VERSION), { PDM_CHECK_UPDATE: '0' });
+    return module('pip', await providePythonPackage('pip', PIP_VERSION), { PIP_DISABLE_PIP_VERSION_CHECK: '1' });
+  if (name === 'pdm')
+    return module('pdm', await providePythonPackage('pdm[locked]', PDM_VERSION), { PDM_CHECK_UPDATE: '0' });
   if (name === 'poetry') {
     const keyring = { PYTHON_KEYRING_BACKEND: 'keyring.backends.null.Keyring' };
-    return module('poetry', await provide('poetry', POETRY_VERSION), keyring);
+    return module('poetry', await providePythonPackage('poetry', POETRY_VERSION), keyring);
   }
   const env = { UV_PYTHON: python, UV_PYTHON_DOWNLOADS: 'never' };
-  return { command: [join(await provide('uv', UV_VERSION), 'bin', 'uv')], env };
+  return { command: [join(await providePythonPackage('uv', UV_VERSION), 'bin', 'uv')], env };
 }
 
 /** @param {PythonPlace} place */
@@ -204,7 +205,7 @@ dependencies = ${JSON.stringify(pins)}
 /** @param {PythonPlace} place */
 async function installByPdm(place) {
   const python = await prepare(place);
-  const modules = await provide('pdm[locked]', PDM_VERSION);
+  const modules = await providePythonPackage('pdm[locked]', PDM_VERSION);
   const env = { ...(await environment(place)), PYTHONPATH: modules, PDM_CHECK_UPDATE: '0', PDM_PYPI_URL: place.index };
   await writeFile(
     join(place.folder, 'pyproject.toml'),
@@ -218,7 +219,7 @@ async function installByPdm(place) {
 /** @param {PythonPlace} place */
 async function installByPoetry(place) {
   await prepare(place);
-  const modules = await provide('poetry', POETRY_VERSION);
+  const modules = await providePythonPackage('poetry', POETRY_VERSION);
   const env = {
     ...(await environment(place)),
     PYTHONPATH: modules,
@@ -241,7 +242,7 @@ export const PYTHON_CLIENTS = [
   {
     name: 'pip-26',
     version: PIP_VERSION,
-    install: async (place) => installByPip(place, { PYTHONPATH: await provide('pip', PIP_VERSION) }),
+    install: async (place) => installByPip(place, { PYTHONPATH: await providePythonPackage('pip', PIP_VERSION) }),
   },
   { name: 'uv', version: UV_VERSION, install: installByUv },
   { name: 'pdm', version: PDM_VERSION, install: installByPdm },
