@@ -25,7 +25,7 @@ export async function installation(tally, helms, renderings) {
   const [etcd, apiServer] = [builtTool('etcd'), builtTool('kube-apiserver')];
   if (etcd === undefined || apiServer === undefined) {
     note(
-      'kube-apiserver and etcd were not built (`node acceptance/install-tools.mjs --chart`): installations are left out',
+      'kube-apiserver and etcd were not built (`node acceptance/install-tools.mjs --all`): installations are left out',
     );
     return;
   }

@@ -133,8 +133,12 @@ export function recordSchema(schema: JsonSchema): JsonSchema | undefined {
 
 /** Whether every value that `schema` allows can be written as text: a variable is then taken as it is, not read as YAML. */
 export function isTextSchema(schema: JsonSchema): boolean {
-  const types = new Set(alternatives(schema).map(({ type }) => type));
-  return types.has('string') && !types.has('object') && !types.has('array');
+  const all = alternatives(schema);
+  const types = new Set(all.map(({ type }) => type));
+  // Beside single words, a number has to be one.
+  const isNumberOrWord =
+    types.has('integer') && all.every(({ type, const: word }) => type !== 'string' || word !== undefined);
+  return types.has('string') && !isNumberOrWord && !types.has('object') && !types.has('array');
 }
 
 /** The schemas any of which a value has to meet. */

@@ -36,6 +36,8 @@ describe('variables', () => {
     ['ENTREPOT_SERVER_PUBLIC_URL', 'https://a.example.com', 'server.publicUrl', 'https://a.example.com'],
     ['ENTREPOT_SERVER_PUBLICURL', 'https://a.example.com', 'server.publicUrl', 'https://a.example.com'],
     ['ENTREPOT_SERVER_TRUST_PROXY', '[10.0.0.0/8]', 'server.trustProxy', ['10.0.0.0/8']],
+    ['ENTREPOT_SERVER_WORKERS', '2', 'server.workers', 2],
+    ['ENTREPOT_SERVER_WORKERS', 'auto', 'server.workers', 'auto'],
     ['ENTREPOT_SERVER_DRAIN_TIMEOUT', '0', 'server.drainTimeout', '0'],
     ['ENTREPOT_STORAGE_BACKEND', 's3', 'storage.backend', 's3'],
     ['ENTREPOT_STORAGE_SPOOL_MAX_BYTES', '1GiB', 'storage.spool.maxBytes', '1GiB'],
