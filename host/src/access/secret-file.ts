@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { folderBeside } from '../config/beside-blobs.js';
 import type { Config } from '../config/schema.js';
 
 const SECRET_BYTES = 32;
 const SECRET = /^[0-9a-f]{64}$/;
 
-/** The file of the secret `name` of a server: beside its database, else its blobs, else its spool. */
+/** The file of the secret `name` of a server: beside its database, else with its blobs, else beside its spool. */
 export function secretFileOf({ metadata, storage }: Pick<Config, 'metadata' | 'storage'>, name: string): string {
-  const blobs = storage.backend === 'filesystem' ? storage.path : storage.spool.path;
-  return path.join(path.dirname(metadata.backend === 'sqlite' ? metadata.path : blobs), name);
+  if (metadata.backend === 'sqlite') return path.join(path.dirname(metadata.path), name);
+  const isFolder = storage.backend === 'filesystem';
+  return path.join(isFolder ? folderBeside(storage.path) : path.dirname(storage.spool.path), name);
 }
 
 /** The file of the generated token of administration. */

@@ -1,6 +1,7 @@
 import { fieldsOf, isRecord, type Fields } from '@entrepot/core/formats';
 import type { ConfigurationProblem } from './configuration-error.js';
 import { nearest } from '@entrepot/core/engine';
+import { DEFAULT_VARIABLES } from './environment-defaults.js';
 import {
   alternatives,
   childSchema,
@@ -15,6 +16,8 @@ import { parseYamlValue } from './read-yaml.js';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const PREFIX = 'ENTREPOT_';
+/** Variables that name no key and stand above none. */
+const NO_KEYS = new Set([`${PREFIX}CONFIG`, ...DEFAULT_VARIABLES]);
 
 /** Variables that Kubernetes sets in every container for a service whose name begins with `entrepot`. */
 const KUBERNETES = /^ENTREPOT_(.+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$/;
@@ -86,7 +89,7 @@ export function variableName(path: readonly string[]): string {
 }
 
 function isOurs(name: string, env: Environment): boolean {
-  if (!name.startsWith(PREFIX) || name === `${PREFIX}CONFIG`) return false;
+  if (!name.startsWith(PREFIX) || NO_KEYS.has(name)) return false;
   if ([KUBERNETES_OF_ENTREPOT, KUBERNETES, KUBERNETES_NAMED_PORT].some((form) => form.test(name))) return false;
   return !(KUBERNETES_PORT.test(name) && /^(tcp|udp|sctp):\/\//.test(env[name] ?? ''));
 }

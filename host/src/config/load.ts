@@ -1,9 +1,11 @@
 import { isRecord } from '@entrepot/core/formats';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { folderBeside } from './beside-blobs.js';
 import { BUNDLED_PLUGINS, bundledType } from './bundled.js';
 import { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
 import { applyEnvironment } from './environment.js';
+import { applyDefaults, dataFolder } from './environment-defaults.js';
 import { readYamlFile } from './files.js';
 import { expandReferences } from './references.js';
 import type { Config, ParsedConfig } from './schema.js';
@@ -68,11 +70,12 @@ export function readConfig({ file, env, cwd }: LoadConfigOptions): ReadConfig {
       : readYamlFile(found, 'configuration file', shortPath(found, cwd));
   if (malformed.length > 0) return { problems: malformed };
 
-  const { tree, variables, problems: unknown } = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
+  const overridden = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
+  const { tree, variables } = applyDefaults(overridden.tree, env, overridden.variables);
   const expanded = expandReferences(tree, { env, directory });
   const { config, problems: invalid } = validateConfig(expanded.tree);
   const all = [
-    ...unknown,
+    ...overridden.problems,
     ...proxyProblems(env),
     ...plainSecretProblems(written),
     ...expanded.problems,
@@ -82,7 +85,7 @@ export function readConfig({ file, env, cwd }: LoadConfigOptions): ReadConfig {
   const problems = nameVariables(all, variables);
   if (config === undefined) return { problems };
   const loaded = {
-    config: withAbsolutePaths(config, directory),
+    config: withAbsolutePaths(config, directory, dataFolder(env, directory)),
     sources: [found ?? BUILT_IN, ...new Set(variables.values())],
     file: found,
     directory,
@@ -129,11 +132,11 @@ const PATHS = [
   'repositories.*.access.jwt.keyFile',
 ];
 
-function withAbsolutePaths(config: ParsedConfig, directory: string): Config {
+function withAbsolutePaths(config: ParsedConfig, directory: string, data: string): Config {
   let tree: unknown = config;
   for (const key of PATHS) tree = withAbsolute(tree, key.split('.'), directory);
   const { storage, ...others } = tree as ParsedConfig;
-  const beside = storage.backend === 'filesystem' ? path.dirname(storage.path) : path.resolve(directory, 'data');
+  const beside = storage.backend === 'filesystem' ? folderBeside(storage.path) : data;
   const { path: spool = path.join(beside, 'spool') } = storage.spool;
   const pluginsFrom = { folder: directory, plugins: config.plugins };
   return { ...others, storage: { ...storage, spool: { ...storage.spool, path: spool }, pluginsFrom } };

@@ -89,7 +89,7 @@ const serverSchema = z.strictObject({
 
 const spoolSchema = z.strictObject({
   path: optional(text).describe(
-    'The folder for bytes that are on their way. Left out: a `spool` folder beside the blobs (`./data/spool` where they are not files here); on the same file system a finished download is linked, not copied.',
+    'The folder for bytes that are on their way. Left out: a `spool` folder beside the blobs, or in their folder where that is the root of a mount, or nothing can be made beside it; `./data/spool` where blobs are not files here. On the same file system a finished download is linked, not copied.',
   ),
   maxBytes: prefault(size({ least: 1024 * 1024 }), '20GiB').describe(
     'The most disk space of all downloads in flight. Each may take at most twice what it leaves free for others (two thirds, when it is alone). Past the limit, downloads are passed through without being stored. Unfinished uploads have a limit of the same size; past it they are refused.',

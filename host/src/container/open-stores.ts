@@ -63,7 +63,8 @@ export function spaceOf(
 
 /** Whether bytes are spooled on the volume of the blobs, as far as paths tell. */
 export function isSpoolBeside(storage: Config['storage']): boolean {
-  return storage.backend === 'filesystem' && dirname(storage.path) === dirname(storage.spool.path);
+  if (storage.backend !== 'filesystem') return false;
+  return [storage.path, dirname(storage.path)].includes(dirname(storage.spool.path));
 }
 
 /** The stores of a configuration, for a command that works on them beside running servers. */
