@@ -35,7 +35,7 @@ export async function apiClient(
   { config: file, server, user }: ServerOptions,
   { env, cwd, readInput }: CommandContext,
 ): Promise<ApiClient> {
-  const { base, token } = await placeOf(file, server, { env, cwd });
+  const { base, token } = await serverPlace(file, server, { env, cwd });
   const authorization =
     user === undefined ? token && `Bearer ${token}` : basicAuthorization(user, firstLine(await readInput()));
   return {
@@ -90,7 +90,8 @@ export function firstLine(input: string): string {
   return line;
 }
 
-async function placeOf(
+/** Where the server is that a command talks to, and the token for it. */
+export async function serverPlace(
   file: string | undefined,
   server: string | undefined,
   place: Pick<CommandContext, 'env' | 'cwd'>,

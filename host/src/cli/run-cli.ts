@@ -71,6 +71,9 @@ function commands(context: CommandContext, run: Run): Command {
     .option(...FILE_OPTION)
     .option(...JSON_OPTION)
     .action(run(() => import('./doctor.js'), 'doctor'));
+  add(program, 'health', 'ask the server of this machine whether it is ready; exit 1 when it is not')
+    .option(...FILE_OPTION)
+    .action(run(() => import('./health.js'), 'health'));
   add(program, 'scan-worker', 'run the scans that servers on the same database request, until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
     .action(run(() => import('./scan-worker.js'), 'scanWorker'));
