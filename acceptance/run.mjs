@@ -18,6 +18,7 @@ import { databaseOutage } from './scenarios/database-outage.mjs';
 import { faultMatrix } from './scenarios/fault-matrix.mjs';
 import { move } from './scenarios/move.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
+import { image } from './scenarios/image.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
 import { helmHermetic } from './scenarios/helm-hermetic.mjs';
@@ -82,6 +83,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --chart              the Helm chart, the manifests, the dashboard and the alert rules: rendered and checked, without a cluster
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
+  --image              the image of deploy/Dockerfile, built and run without a daemon; the first time its bases are made (two minutes)
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
   A NAME of --client for images and charts is oci (all of skopeo, buildah, podman, ctr, crane, oras), helm (helm-3 and
@@ -95,6 +97,7 @@ const LONG = /** @type {const} */ ([
   'chart',
   'scanners',
   'rubygems',
+  'image',
   'policy',
   'bytes',
   'crash',
@@ -144,6 +147,7 @@ const { values } = parseArgs({
     chart: { type: 'boolean', default: false },
     scanners: { type: 'boolean', default: false },
     rubygems: { type: 'boolean', default: false },
+    image: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -172,6 +176,7 @@ if (values.help) {
   if (values.chart) await chart(tally);
   if (values.scanners) await scanners(tally);
   if (values.rubygems) await rubygems(tally);
+  if (values.image) await image(tally);
   if (values.policy) {
     const families = {
       npm: chooseClients([]),
