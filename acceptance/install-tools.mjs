@@ -4,11 +4,12 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 
 /** @import { ToolName, ToolSource } from '@entrepot/fixtures/tools' */
 
-const USAGE = `node acceptance/install-tools.mjs [--chart | --all]: puts programs on this machine that the acceptance tests use
+const USAGE = `node acceptance/install-tools.mjs [--chart | --image | --all]: puts programs on this machine that the acceptance tests use
 
   (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
            servers of S3 and of Google Cloud Storage, and what several servers share: PostgreSQL, PgBouncer, Redis
   --chart  what \`npm run acceptance -- --chart\` uses, and nothing else
+  --image  what \`npm run acceptance -- --image\` uses to build and run images, and nothing else
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -32,6 +33,10 @@ const SHORT = [
   'versitygw',
   'fake-gcs-server',
   'azurite',
+  'hadolint',
+  'shellcheck',
+  'systemd-analyze',
+  'compose-schema',
 ];
 
 /**
@@ -39,11 +44,14 @@ const SHORT = [
  * @type {readonly ToolName[]}
  */
 const CHART = ['helm-3', 'helm-4', 'helm-unittest', 'kubeconform', 'kube-score', 'promtool', 'shellcheck'];
+/** @type {readonly ToolName[]} */
+const IMAGE = ['mmdebstrap', 'buildah', 'podman', 'runc', 'skopeo'];
 
 const { values } = parseArgs({
   options: {
     all: { type: 'boolean', default: false },
     chart: { type: 'boolean', default: false },
+    image: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -52,7 +60,7 @@ if (values.help) {
   process.stdout.write(USAGE);
 } else {
   const everything = /** @type {ToolName[]} */ (Object.keys(TOOLS));
-  const names = values.all ? everything : values.chart ? CHART : SHORT;
+  const names = values.all ? everything : values.chart ? CHART : values.image ? IMAGE : SHORT;
   await installPackages(names);
   // One after the other: a build uses every core.
   for (const name of names) {

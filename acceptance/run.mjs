@@ -15,6 +15,7 @@ import { consistency } from './scenarios/consistency.mjs';
 import { cluster } from './scenarios/cluster.mjs';
 import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
+import { deployment } from './scenarios/deployment.mjs';
 import { faultMatrix } from './scenarios/fault-matrix.mjs';
 import { move } from './scenarios/move.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
@@ -74,7 +75,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, move, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
                        first-hour, python, go, policy, oci or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -225,6 +226,7 @@ if (values.help) {
     if (wants('backup')) await backup(tally, { seconds: 2 });
     if (wants('s3')) await s3(tally, { rounds: 5 });
     if (wants('clouds')) await clouds(tally);
+    if (wants('deploy')) await deployment(tally);
     if (wants('move')) await move(tally, { kills: 2, files: 200 });
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -7,6 +8,9 @@ import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { CACHE } from '@entrepot/fixtures/tools';
 import { provideRoots } from './base-images.mjs';
 
+const STORE = join(CACHE, 'image-store');
+/** What holds until the machine starts anew. Podman remembers where that was. */
+const RUNNING = join('/run/entrepot-acceptance', createHash('sha256').update(STORE).digest('hex').slice(0, 16));
 /** Here the cache mounts of a build are, too. */
 const TEMPORARY = join(CACHE, 'image-store-tmp');
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -96,8 +100,7 @@ export class ImageStore {
 
   /** The name of an image for skopeo. @param {string} tag */
   source(tag) {
-    const [root, run] = this.#places();
-    return `containers-storage:[${this.#driver}@${root}+${run}]${tag}`;
+    return `containers-storage:[${this.#driver}@${STORE}+${RUNNING}]${tag}`;
   }
 
   /** Bytes of the files of an image. @param {string} tag */
@@ -180,13 +183,8 @@ export class ImageStore {
     }
   }
 
-  #places() {
-    return [join(CACHE, 'image-store'), join(this.#folder, 'run')];
-  }
-
   #flags() {
-    const [root = '', run = ''] = this.#places();
-    return ['--root', root, '--runroot', run, '--storage-driver', this.#driver];
+    return ['--root', STORE, '--runroot', RUNNING, '--storage-driver', this.#driver];
   }
 
   /** @param {readonly string[]} command */

@@ -51,8 +51,8 @@ export async function contents({ tally, store, image }) {
       'package-lock.json',
       '.package-lock.json',
       '.git',
-      'typescript',
-      'vitest',
+      '/typescript',
+      '/vitest',
     ];
     const tests = names.flatMap((name, index) => [...(index === 0 ? [] : ['-o']), '-path', `*/app/*${name}`]);
     const found = await store.find(image, ['(', ...tests, ')']);

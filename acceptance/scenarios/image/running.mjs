@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { get } from '@entrepot/fixtures/get';
@@ -54,14 +55,16 @@ export async function running(setting) {
   const container = new Container(setting.store, { image: setting.image, name: 'configured', mounts: place.mounts });
   try {
     const isUp = await tally.check('image: with a configuration it is ready soon', async () => {
-      const times = [];
+      const starts = [];
       for (let start = 0; start < STARTS; start += 1) {
         await container.remove();
-        times.push(await container.start(url));
+        starts.push(await container.start(url));
       }
-      note(`image: ready after ${times.map((time) => Math.round(time)).join(', ')} ms`);
-      // Beside other work one start says little.
-      assert.ok(Math.min(...times) <= READY, `at most ${READY} ms were expected`);
+      const [time, work] = [Math.min(...starts.map(({ time }) => time)), Math.min(...starts.map(({ work }) => work))];
+      note(`image: ready after ${Math.round(time)} ms, ${work} ms of them at work, the best of ${STARTS}`);
+      // Beside other work the time says little: then it is the work that counts.
+      const isAlone = (loadavg()[0] ?? 0) < availableParallelism();
+      assert.ok((isAlone ? time : work) <= READY, `at most ${READY} ms were expected`);
     });
     if (!isUp) return;
     await tally.check('image: what is mounted beats what the image sets, and leaves the rest to it', async () => {

@@ -37,7 +37,7 @@ export async function withoutConfiguration({ tally, store, image, folder }) {
     });
     await tally.check('image: its first process is the server, without any privilege', async () => {
       const status = await evaluate(container, "fs.readFileSync('/proc/1/status', 'utf8')");
-      assert.match(status, /^Name:\s+node$/m);
+      assert.match(await evaluate(container, "fs.readFileSync('/proc/1/cmdline', 'utf8')"), /^node\0.*\0serve\0$/);
       assert.match(status, /^Uid:\s+10001\s+10001\s+10001\s+10001$/m);
       assert.match(status, /^Gid:\s+10001\s/m);
       assert.match(status, /^CapEff:\s+0+$/m);
