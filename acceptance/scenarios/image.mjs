@@ -3,6 +3,7 @@ import { provideTool } from '@entrepot/fixtures/tools';
 import { ImageStore } from '../servers/image-store.mjs';
 import { note } from '../tally.mjs';
 import { contents } from './image/contents.mjs';
+import { overServices } from './image/over-services.mjs';
 import { plugins } from './image/plugins.mjs';
 import { running } from './image/running.mjs';
 import { withoutConfiguration } from './image/without-configuration.mjs';
@@ -40,6 +41,7 @@ export async function image(tally) {
     await contents(setting);
     await withoutConfiguration(setting);
     await running(setting);
+    await overServices(setting);
     await plugins(setting);
   });
 }

@@ -14,18 +14,20 @@ export function redisProgram() {
 export class RedisServer {
   port = 0;
   #program;
+  #password;
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
 
-  /** @param {string} program */
-  constructor(program) {
+  /** @param {string} program @param {string} [password] that clients need */
+  constructor(program, password = '') {
     this.#program = program;
+    this.#password = password;
   }
 
   async start() {
     this.port ||= await freePort();
     const args = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    const child = spawn(this.#program, args, { stdio: 'ignore' });
+    const child = spawn(this.#program, [...args, '--requirepass', this.#password], { stdio: 'ignore' });
     this.#process = child;
     for (let left = 500; !(await isListening(this.port)); left -= 1) {
       if (left === 0 || child.exitCode !== null) throw new Error('redis-server did not start');

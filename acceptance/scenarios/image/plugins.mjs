@@ -37,7 +37,6 @@ export async function plugins({ tally, store, folder, image }) {
       const mounted = join(folder, 'plugins');
       // As `npm install --prefix plugins` leaves it, with the core that the plugin asks for.
       await cp(made, join(mounted, 'node_modules', NAME), { recursive: true });
-      await cp(join(ROOT, 'node_modules/zod'), join(mounted, 'node_modules/zod'), { recursive: true });
       for (const part of ['package.json', 'dist'])
         await cp(join(ROOT, 'core', part), join(mounted, 'node_modules/@entrepot/core', part), { recursive: true });
       await serves({ ...setting, image, name: 'mounted', plugins: [mounted, '/plugins'] });
@@ -103,7 +102,7 @@ async function serves({ store, folder, upstream, image, name, plugins: mounted }
   }
 }
 
-/** Makes the plugin of the template, compiled as its author would. @param {string} folder */
+/** Makes the package of the plugin of the template, compiled as its author would. @param {string} folder */
 async function make(folder) {
   const source = join(folder, '..', 'plugin-source');
   await cp(join(ROOT, 'templates/protocol-plugin'), source, { recursive: true });
@@ -111,10 +110,14 @@ async function make(folder) {
   const compiler = [process.execPath, join(ROOT, 'node_modules/typescript/bin/tsc'), '--project', source];
   const compiled = await runCommand(compiler, { cwd: source, env: process.env, timeout: 120_000 });
   assert.equal(compiled.code, 0, outputOf(compiled));
-  for (const part of ['package.json', 'dist']) await cp(join(source, part), join(folder, part), { recursive: true });
+  await cp(join(source, 'dist'), join(folder, 'dist'), { recursive: true });
+  // With what it depends on, so that no registry is asked for that.
+  await cp(join(ROOT, 'node_modules/zod'), join(folder, 'node_modules/zod'), { recursive: true });
+  const manifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8'));
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ ...manifest, bundleDependencies: ['zod'] }));
 }
 
-/** A registry that has the plugin, and sends clients to that of this machine for everything else. @param {string} made @param {string} folder */
+/** A registry that has the plugin and nothing else. @param {string} made @param {string} folder */
 function packages(made, folder) {
   return new Origin(async (request, response) => {
     if (request.url === `/${NAME}.tgz`) return response.end(await pack(made, folder));
@@ -128,12 +131,7 @@ function packages(made, folder) {
       response.setHeader('content-type', 'application/json');
       return response.end(JSON.stringify({ name: NAME, 'dist-tags': { latest: manifest.version }, versions }));
     }
-    const { stdout } = await runCommand(['npm', 'config', 'get', 'registry'], {
-      cwd: ROOT,
-      env: process.env,
-      timeout: 60_000,
-    });
-    response.writeHead(307, { location: new URL(`.${request.url}`, stdout.trim()).href });
+    response.statusCode = 404;
     return response.end();
   });
 }
