@@ -61,9 +61,12 @@ async function composeFiles(tally) {
       assert.ok(volumes.includes(`./${configuration}:/etc/entrepot/entrepot.yaml:ro`), 'it was expected to be mounted');
       assert.deepEqual(Object.keys(environment).toSorted(), Object.keys(env).toSorted());
       const command = [process.execPath, MAIN, 'validate', '-c', join(ROOT, 'deploy', configuration)];
-      const options = { cwd: ROOT, env: { ...process.env, ...env }, timeout: 60_000 };
-      const result = await runCommand(command, options);
-      assert.equal(result.code, 0, outputOf(result));
+      // As in a container: no programs and settings of clients name upstreams.
+      await withScratch('deployment', async (home) => {
+        const options = { cwd: home, env: { PATH: home, HOME: home, ...env }, timeout: 60_000 };
+        const result = await runCommand(command, options);
+        assert.equal(result.code, 0, outputOf(result));
+      });
     });
     await tally.check(`deployment: ${file} gives its server no more rights than it needs`, () => {
       const { read_only: isReadOnly, cap_drop: dropped, security_opt: options } = compose.services.entrepot;

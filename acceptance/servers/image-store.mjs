@@ -29,7 +29,7 @@ const BUILD = [
   '0',
 ];
 /** Layers of builds before this one stay for the next one, until there are so many. */
-const MOST_IMAGES = 40;
+const MOST_IMAGES = 300;
 
 /** Builds images without a daemon, and keeps them with their layers in the cache folder. */
 export class ImageStore {

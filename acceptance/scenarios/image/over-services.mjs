@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { chown, mkdir, readdir } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { get } from '@entrepot/fixtures/get';
@@ -35,6 +35,8 @@ export async function overServices({ tally, store, image, folder: above }) {
     return;
   }
   const folder = join(above, 'services');
+  // PostgreSQL has a user of its own.
+  await chmod(above, 0o711);
   for (const name of ['data', 'postgres']) await mkdir(join(folder, name), { recursive: true });
   await chown(join(folder, 'data'), 10001, 10001);
   const registry = await new FixtureRegistry(new FixtureApplication()).start();

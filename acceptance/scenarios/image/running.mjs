@@ -62,9 +62,9 @@ export async function running(setting) {
       }
       const [time, work] = [Math.min(...starts.map(({ time }) => time)), Math.min(...starts.map(({ work }) => work))];
       note(`image: ready after ${Math.round(time)} ms, ${work} ms of them at work, the best of ${STARTS}`);
-      // Beside other work the time says little: then it is the work that counts.
-      const isAlone = (loadavg()[0] ?? 0) < availableParallelism();
-      assert.ok((isAlone ? time : work) <= READY, `at most ${READY} ms were expected`);
+      // Beside other work the time says little: then the work counts, which takes up to twice as long on shared cores.
+      const [found, bound] = (loadavg()[0] ?? 0) < availableParallelism() ? [time, READY] : [work, 2 * READY];
+      assert.ok(found <= bound, `at most ${bound} ms were expected, found ${Math.round(found)}`);
     });
     if (!isUp) return;
     await tally.check('image: what is mounted beats what the image sets, and leaves the rest to it', async () => {
