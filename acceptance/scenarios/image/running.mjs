@@ -82,6 +82,17 @@ export async function running(setting) {
     await tally.check('image: doctor finds nothing wrong', async () => {
       assert.doesNotMatch(await container.output([...PROGRAM, 'doctor']), /^fail/m);
     });
+    await tally.check('image: SIGHUP has its first process read the configuration again', async () => {
+      const repositories = { ...configuration.repositories, more: { type: 'files', kind: 'hosted' } };
+      await writeFile(place.file, JSON.stringify({ ...configuration, repositories }));
+      await container.signal('HUP');
+      const upload = async () => (await get(`${url}/more/file`, { method: 'PUT', body: 'a file' })).status;
+      for (let left = 500; (await upload()) >= 300; left -= 1) {
+        assert.ok(left > 0 && (await container.state()).isRunning, await container.logs());
+        await delay(20);
+      }
+      assert.equal((await get(`${url}/more/file`)).body.toString(), 'a file');
+    });
     await registryOfImages(setting, `127.0.0.1:${port}`);
     await tally.check('image: SIGTERM lets a download end, and ends the server with 0', async () => {
       const download = get(`${url}/files/slow.bin`);
@@ -143,13 +154,14 @@ async function otherUser({ tally, store, image, folder }, configuration, url) {
  */
 async function prepare(folder, name, configuration, owner) {
   const [data, settings] = [join(folder, name, 'data'), join(folder, name, 'etc')];
+  const file = join(settings, 'entrepot.yaml');
   await mkdir(data, { recursive: true });
   await mkdir(settings);
   await chown(data, ...owner);
-  await writeFile(join(settings, 'entrepot.yaml'), JSON.stringify(configuration));
+  await writeFile(file, JSON.stringify(configuration));
   const mounts = /** @type {const} */ ([
     [settings, '/etc/entrepot'],
     [data, '/data', 'rw'],
   ]);
-  return { data, mounts };
+  return { data, file, mounts };
 }
