@@ -16,7 +16,7 @@ const USAGE = `node scripts/node.mjs scripts/release.mjs <command>
 
   prepare [FOLDER]             makes a release of what the changesets say, in a clean clone: versions and changelogs, the
                                packages, the bill of materials, the chart and the image, their SHA-256 sums, signed with
-                               the key of ENTREPOT_RELEASE_KEY (PEM, or a file with it), a commit and its tags
+                               the key of RELEASE_KEY (PEM, or a file with it), a commit and its tags
   verify FOLDER --key FILE     holds a release against its sums, and those against the public key
   publish FOLDER --key FILE    verifies, and publishes the packages to the registry that npm is set up with
   --dry-run                    all of that on a copy of the repository, with a registry on loopback; then installs what was

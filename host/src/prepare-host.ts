@@ -16,7 +16,7 @@ import { readCertificates } from './http/certificates.js';
 import type { Served } from './mount-repositories.js';
 import { blameForEnd } from './plugins/blame.js';
 import { loadPlugins } from './plugins/load.js';
-import { namedPlugins, nothingToServe } from './plugins/named-plugins.js';
+import { namedPlugins, nothingToServe } from './container/named-plugins.js';
 import { policiesOf, policyProblems } from './policy/policy-document.js';
 import type { FoundUpstreams } from './repositories/found-upstreams.js';
 import { planRepositories, type RepositoryPlan } from './repositories/repository-plan.js';

@@ -71,12 +71,12 @@ async function packageChart(chart, folder, version) {
   await run(folder, [helm, 'package', chart, '--version', version, '--app-version', version, '--destination', folder]);
 }
 
-/** The private key of `ENTREPOT_RELEASE_KEY`: PEM, or a file with it. */
+/** The private key of `RELEASE_KEY`: PEM, or a file with it. */
 export async function releaseKey() {
-  const given = process.env['ENTREPOT_RELEASE_KEY'] ?? '';
+  const given = process.env['RELEASE_KEY'] ?? '';
   if (given === '')
     throw new Error(
-      'ENTREPOT_RELEASE_KEY: expected an Ed25519 key (PKCS #8, PEM) or a file with one, found nothing; `openssl genpkey -algorithm ed25519` makes one',
+      'RELEASE_KEY: expected an Ed25519 key (PKCS #8, PEM) or a file with one, found nothing; `openssl genpkey -algorithm ed25519` makes one',
     );
   return given.includes('-----BEGIN') ? given : await readFile(given, 'utf8');
 }

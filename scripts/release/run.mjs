@@ -18,10 +18,11 @@ export async function run(folder, command, env) {
 }
 
 /**
- * The environment without the settings that an outer npm has of its own project, and without settings of Entrepot.
+ * The environment without what an outer npm says of its own project, without settings of Entrepot, and without secrets of the release.
  * @param {Readonly<Record<string, string>>} [more]
  */
 export function outerEnvironment(more) {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|ENTREPOT_)/i.test(name));
+  const left = /^(npm_(?!config_(registry|userconfig|provenance|\/\/))|ENTREPOT_|RELEASE_KEY$)/i;
+  const kept = Object.entries(process.env).filter(([name]) => !left.test(name));
   return { ...Object.fromEntries(kept), ...more };
 }

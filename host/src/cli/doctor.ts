@@ -2,7 +2,7 @@ import { silentLogger } from '@entrepot/core';
 import { ConfigurationError, printProblem, type ConfigurationProblem } from '../config/configuration-error.js';
 import type { LoadedConfig } from '../config/load.js';
 import { loadPlugins } from '../plugins/load.js';
-import { namedPlugins } from '../plugins/named-plugins.js';
+import { namedPlugins } from '../container/named-plugins.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';

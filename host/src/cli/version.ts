@@ -2,7 +2,7 @@ import { API_VERSION } from '@entrepot/core';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { loadConfig } from '../config/load.js';
 import { loadPlugins, runningCoreVersion, type LoadPluginsOptions } from '../plugins/load.js';
-import { namedPlugins } from '../plugins/named-plugins.js';
+import { namedPlugins } from '../container/named-plugins.js';
 import { configOptions, EXIT, type CommandContext } from './context.js';
 import { hostVersion } from './host-version.js';
 

@@ -1,9 +1,9 @@
 import type { ConfigurationProblem } from '../config/configuration-error.js';
 import { KNOWN_FORMATS } from '../config/known-packages.js';
 import type { LoadedConfig } from '../config/load.js';
-import { storePackage } from '../container/open-plugin-store.js';
+import { storePackage } from './open-plugin-store.js';
 import { scannerPackages } from '../scanning/plan-scanners.js';
-import type { LoadPluginsOptions } from './load.js';
+import type { LoadPluginsOptions } from '../plugins/load.js';
 
 /** The plugins that a configuration names, by themselves or by what it configures. Others are not loaded: each format takes megabytes. */
 export function namedPlugins({
