@@ -1,6 +1,6 @@
 // Releases: `node scripts/node.mjs scripts/release.mjs <command>`.
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -36,8 +36,10 @@ const steps = new Steps();
 
 if (values['dry-run']) {
   setUp();
-  await rehearse(ROOT, steps).catch(() => {});
-  steps.end();
+  await rehearse(ROOT, steps).then(
+    () => steps.end(),
+    (error) => steps.end(error),
+  );
 } else if (command === 'prepare') {
   await prepare();
 } else if (command === 'verify' || command === 'publish') {
@@ -55,6 +57,9 @@ async function prepare() {
   if (existsSync(out)) throw new Error(`${out}: expected no such folder; remove it, or name another`);
   const { stdout: changed } = await run(ROOT, ['git', 'status', '--porcelain']);
   if (changed !== '') throw new Error(`expected a clean clone, found changes:\n${changed}`);
+  const pending = (await readdir(join(ROOT, '.changeset'))).filter((name) => name.endsWith('.md'));
+  if (pending.length === 0)
+    throw new Error('.changeset: expected notes of what is new, found none; there is nothing to release');
   const { version } = await prepareRelease({
     root: ROOT,
     folder: out,

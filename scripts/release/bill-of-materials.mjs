@@ -59,9 +59,16 @@ async function productionDependencies(root) {
   return new Map(await Promise.all(entries));
 }
 
-/** @param {Component} component @param {string | undefined} sum @returns {Component} */
+/**
+ * A component with the sum of its tarball, where it is ours: npm calls those by their folders, and knows no sum.
+ * @param {Component} component
+ * @param {string | undefined} sum
+ * @returns {Component}
+ */
 function withSum(component, sum) {
-  return sum === undefined ? component : { ...component, hashes: [{ alg: 'SHA-512', content: sum }] };
+  if (sum === undefined) return component;
+  const hashes = [{ alg: 'SHA-512', content: sum }];
+  return { ...component, name: nameOf(component['bom-ref']), hashes };
 }
 
 /** @param {string} ref such as `@entrepot/core@0.1.0` */

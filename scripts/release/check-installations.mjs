@@ -18,6 +18,7 @@ const NOT_BARE = ['@aws-sdk', '@smithy', '@azure', '@keyv/redis', '@redis', 'ent
 /**
  * @typedef {object} Published
  * @property {string} scratch
+ * @property {string} folder of the release
  * @property {LoopbackRegistry} registry with the published packages
  * @property {Readonly<Record<string, string>>} env settings of npm
  * @property {string} version of the release
@@ -51,7 +52,7 @@ async function checkNpx({ scratch, registry, env, version, steps }) {
 }
 
 /** @param {Published} published */
-async function checkGlobal({ scratch, registry, env, version, steps }) {
+async function checkGlobal({ scratch, folder: release, registry, env, version, steps }) {
   const prefix = await made(scratch, 'global');
   const installed = await run(prefix, ['npm', 'install', '--global', '--prefix', prefix, 'entrepot'], env);
   const folder = await made(scratch, 'global-data');
@@ -60,10 +61,27 @@ async function checkGlobal({ scratch, registry, env, version, steps }) {
   expect(stdout.trim() === version, `expected ${version}, found ${stdout}`);
   const programs = await readdir(join(prefix, 'bin'));
   expect(programs.join() === 'entrepot', `expected one program, found ${programs.join()}`);
+  await checkBill(join(release, `entrepot-${version}.cdx.json`), prefix);
   steps.note(`npm install --global entrepot: ${seconds(installed)}, ${await sizeOf(prefix)}`);
   await withServer(folder, [program], { ...env, ...LISTEN }, (base) =>
     installThrough(scratch, 'global-client', registry, env, `${base}/npm/`),
   );
+}
+
+/**
+ * Holds what is installed against the bill of materials.
+ * @param {string} bill
+ * @param {string} prefix
+ */
+async function checkBill(bill, prefix) {
+  const listed = await run(prefix, ['npm', 'ls', '--global', '--prefix', prefix, '--all', '--parseable']);
+  const paths = listed.stdout.split('\n').filter((path) => path.includes('node_modules'));
+  const installed = new Set(paths.map((path) => path.replace(/^.*node_modules[\\/]/, '')));
+  /** @type {{ metadata: { component: { name: string } }, components: { name: string, group?: string }[] }} */
+  const { metadata, components } = JSON.parse(await readFile(bill, 'utf8'));
+  const named = new Set([metadata.component, ...components].map(({ name }) => name));
+  const missing = [...installed].filter((name) => !named.has(name));
+  expect(installed.size > 100 && missing.length === 0, `expected everything that is installed in ${bill}: ${missing.join(' ')}`);
 }
 
 /** @param {Published} published @returns {Promise<string>} the folder */
@@ -75,6 +93,9 @@ async function checkBare({ scratch, registry, env, steps }) {
   const surplus = NOT_BARE.filter((name) => existsSync(join(site, 'node_modules', name)));
   expect(surplus.length === 0, `expected none of ${NOT_BARE.join(', ')}, found ${surplus.join(', ')}`);
   steps.note(`bare host with two plugins: ${seconds(installed)}, ${await sizeOf(site)}`);
+  const { stdout: initial } = await run(site, ['npx', 'entrepot-host', 'init', '--output', '-']);
+  const types = [...initial.matchAll(/type: (\w+)/g)].map(([, type]) => type);
+  expect(types.sort().join() === 'files,npm', `expected the formats that are installed, found ${types.join()}`);
   await configure(site, {
     repositories: { npm: { type: 'npm', upstream: registry.url }, files: { type: 'files', upstream: registry.url } },
   });
@@ -87,7 +108,7 @@ async function checkBare({ scratch, registry, env, steps }) {
 }
 
 /**
- * Configures what is not installed, one after the other, and does what the message says where the packages are small.
+ * Configures what is not installed, one after the other, and does what the messages say.
  * @param {Published} published
  * @param {string} site
  */
@@ -95,17 +116,17 @@ async function checkMissing({ env, steps }, site) {
   const npm = { npm: { type: 'npm', upstream: 'https://registry.example.com' } };
   const bucket = { backend: 's3', bucket: 'packages', endpoint: 'http://127.0.0.1:1' };
   const credentials = { accessKeyId: 'a', secretAccessKey: '${env:SECRET}' };
-  /** @type {readonly { configuration: Record<string, unknown>, wanted: string, places: string[] }[]} */
+  /** @type {readonly { configuration: Record<string, unknown>, wanted: string, place: string }[]} */
   const cases = [
     {
       configuration: { repositories: { pypi: { type: 'pypi' } } },
       wanted: '@entrepot/plugin-pypi',
-      places: ['repositories'],
+      place: 'repositories',
     },
     {
       configuration: { repositories: npm, storage: { ...bucket, credentials } },
       wanted: '@aws-sdk/client-s3@',
-      places: ['storage.backend'],
+      place: 'storage.backend',
     },
     {
       configuration: {
@@ -114,30 +135,31 @@ async function checkMissing({ env, steps }, site) {
         metadata: { backend: 'postgres', url: 'postgres://127.0.0.1:1/x' },
       },
       wanted: '@keyv/redis@',
-      places: ['cache.backend'],
+      place: 'cache.backend',
     },
     {
       configuration: { repositories: npm, scanners: [{ type: 'osv', from: 'https://osv.example.com' }] },
       wanted: '@entrepot/plugin-scanner-osv',
-      places: ['scanners'],
-    },
-    {
-      configuration: { repositories: npm, storage: { backend: 'azure', container: 'packages', account: 'example' } },
-      wanted: '@entrepot/storage-azure',
-      places: ['storage.backend'],
+      place: 'scanners',
     },
   ];
-  for (const { configuration, wanted, places } of cases) {
+  /** @type {string[]} */
+  const advised = [];
+  for (const { configuration, wanted, place } of cases) {
     await configure(site, configuration);
     const { code, stderr } = await validate(site);
-    const said = places.some((place) => stderr.startsWith(`${place}: `)) && stderr.trimEnd().split('\n').length === 1;
-    const command = /npm install [^;)\n]+/.exec(stderr)?.[0] ?? '';
-    expect(code === INVALID && said && command.includes(wanted), `expected one line with ${wanted}, found ${stderr}`);
-    steps.note(stderr.trimEnd());
-    if (wanted.includes('azure')) continue;
-    await run(site, command.split(' '), env);
-    const after = await validate(site);
-    expect(after.code === 0, `expected a valid configuration after ${command}, found ${outputOf(after)}`);
+    const [line = '', ...others] = stderr.trimEnd().split('\n');
+    const advice = /npm install ([^;)\n]+)/.exec(line)?.[1] ?? '';
+    const isSaid = line.startsWith(`${place}: `) && others.length === 0 && advice.includes(wanted);
+    expect(code === INVALID && isSaid, `expected one line with ${wanted}, found ${stderr}`);
+    steps.note(line);
+    advised.push(...advice.split(' '));
+  }
+  await run(site, ['npm', 'install', ...advised], env);
+  for (const { configuration } of cases) {
+    await configure(site, configuration);
+    const result = await validate(site);
+    expect(result.code === 0, `expected a valid configuration after npm install ${advised.join(' ')}: ${outputOf(result)}`);
   }
 }
 

@@ -51,7 +51,7 @@ export async function prepareRelease({ root, folder, privateKey, build, image = 
   await step('sum and sign', () => signRelease(folder, privateKey));
   await step('commit and tag', async () => {
     await run(root, ['git', 'add', '--all']);
-    await run(root, ['git', 'commit', '--quiet', '--message', `Release ${version}`]);
+    await run(root, ['git', 'commit', '--quiet', '--allow-empty', '--message', `Release ${version}`]);
     await run(root, [process.execPath, changesets, 'tag']);
   });
   return { version, packed };

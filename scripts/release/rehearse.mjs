@@ -41,7 +41,7 @@ export async function rehearse(root, steps) {
       await step('publish the first package', () => publishRelease(copy, folder, publicKey, { env, workspaces }));
       await step('publish', () => publishRelease(copy, folder, publicKey, { env }));
       await step('verify the release as its page says', () => followVerification(root, folder, version));
-      await checkInstallations({ scratch, registry, env, version, steps });
+      await checkInstallations({ scratch, folder, registry, env, version, steps });
       await checkTemplates({ scratch, env, steps });
     } finally {
       registry.stop();

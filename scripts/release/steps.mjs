@@ -28,8 +28,15 @@ export class Steps {
     process.stdout.write(`   ${text}\n`);
   }
 
-  /** Prints the counts, and sets the exit code. */
-  end() {
+  /**
+   * Prints the counts, and sets the exit code.
+   * @param {unknown} [error] that ended the check, also between two steps
+   */
+  end(error) {
+    if (error !== undefined && this.#failed === 0) {
+      this.#failed = 1;
+      process.stdout.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    }
     process.stdout.write(`${this.#passed} passed, ${this.#failed} failed\n`);
     process.exitCode = this.#failed === 0 ? 0 : 1;
   }
