@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withScratch } from '@entrepot/fixtures/scratch';
 import { provideTool } from '@entrepot/fixtures/tools';
 import { billOfMaterials } from './bill-of-materials.mjs';
 import { checkLicences } from './licences.mjs';
@@ -64,11 +65,19 @@ function versionOf(packed) {
   return found.version;
 }
 
-/** @param {string} chart @param {string} folder @param {string} version */
+/**
+ * Packages the chart under a name of its own: that which helm gives it is the one of the npm package.
+ * @param {string} chart
+ * @param {string} folder
+ * @param {string} version
+ */
 async function packageChart(chart, folder, version) {
   const helm = await provideTool('helm-3');
   if (helm === undefined) throw new Error('expected helm, which packages the chart');
-  await run(folder, [helm, 'package', chart, '--version', version, '--app-version', version, '--destination', folder]);
+  await withScratch('chart', async (scratch) => {
+    await run(scratch, [helm, 'package', chart, '--version', version, '--app-version', version]);
+    await cp(join(scratch, `entrepot-${version}.tgz`), join(folder, `entrepot-chart-${version}.tgz`), { force: false });
+  });
 }
 
 /** The private key of `RELEASE_KEY`: PEM, or a file with it. */
