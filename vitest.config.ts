@@ -9,6 +9,7 @@ export default defineConfig({
       { find: /^@entrepot\/core$/, replacement: source('core/src/index.ts') },
       { find: /^@entrepot\/core\/(blobs|engine|formats|testing|tool)$/, replacement: source('core/src/$1/index.ts') },
       { find: /^@entrepot\/host$/, replacement: source('host/src/index.ts') },
+      { find: /^entrepot$/, replacement: source('deploy/npm/src/index.ts') },
       {
         find: /^@entrepot\/plugin-(npm|files|pypi|go|oci|helm|scanner-osv|scanner-trivy|scanner-grype)$/,
         replacement: source('plugins/$1/src/index.ts'),
@@ -19,6 +20,7 @@ export default defineConfig({
   test: {
     include: [
       '{core,host,create-plugin}/test/**/*.test.ts',
+      'deploy/npm/test/**/*.test.ts',
       'plugins/*/test/**/*.test.ts',
       '{bench,scripts}/test/**/*.test.mjs',
     ],

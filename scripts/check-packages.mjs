@@ -34,14 +34,33 @@ function contentFaults(folder) {
   });
   /** @type {string[]} */
   const files = JSON.parse(stdout)[0].files.map((/** @type {{ path: string }} */ { path }) => path);
-  const { publishConfig } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+  const manifest = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+  const { publishConfig, keywords = [], bin = {} } = manifest;
+  /** @type {string[]} */
+  const programs = Object.values(bin);
   const licence = readFileSync('LICENSE', 'utf8');
   return [
     ...['README.md', 'LICENSE', 'dist/index.js'].filter((name) => !files.includes(name)).map((name) => `no ${name}`),
+    ...(manifest.files.includes('CHANGELOG.md') ? [] : ['files: expected CHANGELOG.md, which a release writes']),
+    ...(keywords.includes('entrepot') ? [] : ['keywords: expected entrepot']),
+    ...programs.flatMap((name) => programFaults(folder, name, files)),
     ...(publishConfig?.access === 'public' ? [] : ['publishConfig.access: expected public']),
     ...(readFileSync(`${folder}/LICENSE`, 'utf8') === licence ? [] : ['LICENSE: expected that of the repository']),
     ...files.filter((name) => namesSourceMap(folder, name)).map((name) => `${name}: names a source map`),
   ];
+}
+
+/**
+ * Finds what keeps a program from running once it is installed.
+ * @param {string} folder @param {string} name @param {readonly string[]} files that are packed
+ */
+function programFaults(folder, name, files) {
+  const path = name.replace(/^\.\//, '');
+  if (!files.includes(path)) return [`no ${path}, which is a program`];
+  if (!readFileSync(`${folder}/${path}`, 'utf8').startsWith('#!/usr/bin/env node\n'))
+    return [`${path}: expected #!/usr/bin/env node in its first line`];
+  const { status, stderr } = run(`${folder}/${path}`, ['--help']);
+  return status === 0 ? [] : [`${path} --help: ended with ${status}: ${stderr}`];
 }
 
 /**

@@ -27,9 +27,9 @@ for (const { name, program, args } of STEPS) {
   report(`${code === 0 ? 'ok' : 'not ok'} ${name} (${Math.round((performance.now() - started) / 1000)} s)`);
 }
 
-for (const script of ['test', 'check-template']) {
+for (const [script = '', ...args] of [['test'], ['release', '--dry-run']]) {
   const started = performance.now();
-  const counts = await runCounted(process.execPath, [`scripts/${script}.mjs`]);
+  const counts = await runCounted(process.execPath, [`scripts/${script}.mjs`, ...args]);
   passed += counts.passed;
   failed += counts.failed;
   const verdict = counts.failed === 0 ? 'ok' : 'not ok';

@@ -2,10 +2,10 @@
 // Runs on what is built: `npm run build && node scripts/generate-docs.mjs`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { generatedFiles } from '../host/dist/config/generated-files.js';
-import { BUNDLED_PLUGINS } from '../host/dist/config/bundled.js';
+import { DISTRIBUTION } from '../deploy/npm/dist/index.js';
 
 const plugins = [];
-for (const name of BUNDLED_PLUGINS) {
+for (const name of Object.values(DISTRIBUTION.formats)) {
   const { default: plugin } = await import(name);
   if (plugin === undefined) console.warn(`${name} exports no plugin yet: its options are left out`);
   else plugins.push(plugin);

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 
 /** @import { ChildProcess } from 'node:child_process' */
 
-const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../deploy/npm/bin/entrepot.js', import.meta.url));
 /** Documents of each size. */
 const NAMES = 30;
 /** Versions of a document: about 2 KiB each. */

@@ -21,7 +21,7 @@ import { gzipSync } from 'node:zlib';
  * @typedef {{ bytes: number, stall: number, busy: number | undefined }} Report
  */
 
-const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../deploy/npm/bin/entrepot.js', import.meta.url));
 const PROBE = new URL('house/probe.mjs', import.meta.url).href;
 const BOUNDS = { newArtifact: 50, growth: 50, stall: 20 };
 const CHARTS = 300;

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 /** @import { ChildProcess } from 'node:child_process' */
 /** @typedef {{ bytes: number, stall: number, busy: number | undefined }} Report of the probe, as in `measure-tables.mjs` */
 
-const MAIN = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../deploy/npm/bin/entrepot.js', import.meta.url));
 const PROBE = new URL('house/probe.mjs', import.meta.url).href;
 /** The longest turn of the event loop, collections of garbage included; milliseconds. */
 const STALL = 50;

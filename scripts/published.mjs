@@ -13,5 +13,6 @@ export const PUBLISHED = [
   'plugins/storage-azure',
   'plugins/storage-gcs',
   'host',
+  'deploy/npm',
   'create-plugin',
 ];

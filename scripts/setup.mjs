@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { copyTemplates } from './copy-templates.mjs';
 import { registryOptions } from './registry.mjs';
@@ -16,10 +16,8 @@ export function setUp() {
     step('installing dependencies', 'npm', install);
   }
   const compiler = 'node_modules/typescript/bin/tsc';
-  step(existsSync(`${ROOT}host/dist/cli/main.js`) ? undefined : 'building', process.execPath, [compiler, '-b']);
+  step(existsSync(`${ROOT}deploy/npm/dist/index.js`) ? undefined : 'building', process.execPath, [compiler, '-b']);
   copyTemplates();
-  // In clones that were installed before `host/bin` was there, npm's link leads to this file.
-  chmodSync(`${ROOT}host/dist/cli/main.js`, 0o755);
 }
 
 /**

@@ -5,6 +5,6 @@ import { setUp } from './setup.mjs';
 
 setUp();
 
-const main = fileURLToPath(new URL('../host/dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../deploy/npm/bin/entrepot.js', import.meta.url));
 // Without a command it serves.
 handOver(process.execPath, [main, ...process.argv.slice(2)]);

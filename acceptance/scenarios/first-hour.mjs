@@ -210,7 +210,7 @@ class Machine {
 
   async #workspaces() {
     const plugins = await readdir(join(ROOT, 'plugins'));
-    return ['core', 'host', ...plugins.map((name) => `plugins/${name}`)];
+    return ['core', 'host', 'deploy/npm', ...plugins.map((name) => `plugins/${name}`)];
   }
 
   async #answers() {

@@ -94,7 +94,7 @@ export async function goPrivate(tally, clients) {
       'private key': pem.split('\n')[5] ?? '',
       ...Object.fromEntries(github.tokens.map((token, at) => [`token ${at}`, token])),
     });
-    const canary = new Canary(place, secrets, join('host', 'dist', 'cli', 'main.js'));
+    const canary = new Canary(place, secrets, join('deploy', 'npm', 'bin', 'entrepot.js'));
     const setting = { folder, database, url: `${server.url}/go` };
     try {
       await tally.check('go private: the server starts', () => server.start());

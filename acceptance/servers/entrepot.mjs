@@ -12,7 +12,8 @@ import { noteLate } from '../loop-delay.mjs';
 /** @import { ChildProcess } from 'node:child_process' */
 
 /** The program. */
-export const MAIN = fileURLToPath(new URL('../../host/dist/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../deploy/npm/bin/entrepot.js', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../deploy/npm/dist/index.js', import.meta.url));
 const WATCHED = new URL('watched-loop.mjs', import.meta.url).href;
 const KEPT_LOG = 16 * 1024 * 1024;
 
@@ -71,7 +72,7 @@ export class EntrepotServer {
    * @returns {Promise<number>} how long that took, in milliseconds
    */
   async start({ timeout = 20_000, onSpawn } = {}) {
-    if (!existsSync(MAIN)) throw new Error('host/dist/cli/main.js was expected: run `npm run build`');
+    if (!existsSync(BUILT)) throw new Error(`${BUILT} was expected: run \`npm run build\``);
     const file = await this.#write();
     this.#log = '';
     const started = performance.now();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort, start, waitUntilReady } from '../lib/processes.mjs';
 
-const MAIN = fileURLToPath(new URL('../../host/dist/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../deploy/npm/bin/entrepot.js', import.meta.url));
 
 export const id = 'entrepot';
 

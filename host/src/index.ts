@@ -1,4 +1,5 @@
 export { ConfigurationError } from './config/configuration-error.js';
+export type { Distribution } from './config/distribution.js';
 export { loadConfig, type LoadedConfig } from './config/load.js';
 export {
   checkConfiguration,

@@ -5,21 +5,22 @@ import { ConfigurationError, type ConfigurationProblem } from './config/configur
 import type { LoadedConfig } from './config/load.js';
 import type { ReloadOutcome } from './config/reload-outcome.js';
 import type { Config } from './config/schema.js';
-import { BUNDLED_PLUGINS, bundledType } from './config/bundled.js';
 import { createAdministrationScope, createRootScope } from './container/bindings.js';
-import { planStore, storePackage } from './container/open-plugin-store.js';
+import { planStore } from './container/open-plugin-store.js';
 import { createRepositoryScope } from './container/repository-scope.js';
 import type { Scope } from './container/scope.js';
 import { ENGINE, ROOT_LOGGER } from './container/tokens.js';
+import { lackOf } from './drivers/optional-packages.js';
 import type { PrometheusMetrics } from './drivers/metrics/prometheus.js';
 import { readCertificates } from './http/certificates.js';
 import type { Served } from './mount-repositories.js';
 import { blameForEnd } from './plugins/blame.js';
 import { loadPlugins } from './plugins/load.js';
+import { namedPlugins, nothingToServe } from './container/named-plugins.js';
 import { policiesOf, policyProblems } from './policy/policy-document.js';
 import type { FoundUpstreams } from './repositories/found-upstreams.js';
 import { planRepositories, type RepositoryPlan } from './repositories/repository-plan.js';
-import { planScanners, scannerPackages } from './scanning/plan-scanners.js';
+import { planScanners } from './scanning/plan-scanners.js';
 import type { FetchPart } from './scanning/scan-worker.js';
 import type { SpaceOptions } from './space/space.js';
 
@@ -60,14 +61,8 @@ export interface Prepared {
 
 /** Checks everything that needs no storage, so that all problems are reported at once. */
 export async function prepare(loaded: LoadedConfig, ground: Scope, role: Role): Promise<Prepared> {
-  const { config, directory } = loaded;
-  const plugins = await loadPlugins({
-    plugins: config.plugins,
-    scanners: scannerPackages(config.scanners, config.plugins),
-    store: storePackage(config.storage),
-    bundled: bundledPluginsFor(loaded),
-    folder: directory,
-  });
+  const { config } = loaded;
+  const plugins = await loadPlugins(namedPlugins(loaded));
   const failed = new Set(plugins.problems.map((problem) => problem.package));
   const scanners = await planScanners(config.scanners, plugins.scanners, failed);
   const store = await planStore(config.storage, plugins);
@@ -100,6 +95,8 @@ export async function prepare(loaded: LoadedConfig, ground: Scope, role: Role): 
   const refused = failures.flatMap((error) => (error as ConfigurationError).problems);
   const problems = [
     ...plugins.problems,
+    ...nothingToServe(loaded),
+    ...driverProblems(config),
     ...planned.problems,
     ...scanners.problems,
     ...store.problems,
@@ -132,13 +129,16 @@ function workerProblems({ scanners }: Config): ConfigurationProblem[] {
   return [{ path: 'scanners', message }];
 }
 
-/** The bundled plugins that the configuration uses. Others are not loaded: each format takes megabytes. */
-function bundledPluginsFor({ config, addBundledRepositories }: LoadedConfig): readonly string[] {
-  if (addBundledRepositories) return BUNDLED_PLUGINS;
-  const types = new Set(Object.values(config.repositories ?? {}).map(({ type }) => type));
-  const wanted = BUNDLED_PLUGINS.filter((name) => types.delete(bundledType(name)));
-  // A rest is another package's, or a mistake: then the message names all that there are.
-  return types.size === 0 ? wanted : BUNDLED_PLUGINS;
+/** The drivers of the configuration whose packages are not installed. */
+function driverProblems({ storage, cache }: Config): ConfigurationProblem[] {
+  const used = [
+    { path: 'storage.backend', driver: storage.backend === 's3' ? ('s3' as const) : undefined },
+    { path: 'cache.backend', driver: cache.backend === 'redis' ? ('redis' as const) : undefined },
+  ];
+  return used.flatMap(({ path, driver }) => {
+    const message = driver && lackOf(driver);
+    return message === undefined ? [] : [{ path, message }];
+  });
 }
 
 /**

@@ -2,6 +2,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import * as cli from '../src/cli/program.js';
 import { applyEnvironment } from '../src/config/environment.js';
 import * as core from '@entrepot/core';
 import * as blobs from '@entrepot/core/blobs';
@@ -167,12 +168,13 @@ describe('the docs', () => {
     expect(named.filter(({ what }) => !known.has(what))).toEqual([]);
   });
 
-  it('name exports of core that are there', () => {
+  it('name exports that are there', () => {
     const entries: Readonly<Record<string, object>> = {
       core,
       'core/blobs': blobs,
       'core/formats': formats,
       'core/testing': testing,
+      'host/cli': cli,
     };
     const found = CODE.flatMap(({ page, text }) =>
       [...text.matchAll(/^import \{ ([^}]+) \} from '@entrepot\/([\w/]*)'/gm)].flatMap(([, names = '', from = '']) =>

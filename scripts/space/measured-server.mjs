@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
  * @typedef {{ stall: number, busy: number | undefined }} Stall
  */
 
-const MAIN = fileURLToPath(new URL('../../host/dist/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../deploy/npm/bin/entrepot.js', import.meta.url));
 const PROBE = new URL('../house/probe.mjs', import.meta.url).href;
 const PATIENCE = 120_000;
 /** The kernel counts CPU time in these, in seconds. */

@@ -4,7 +4,7 @@ import { adminTokenFileOf, readSecret } from '../access/secret-file.js';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { loadConfig } from '../config/load.js';
 import type { Config } from '../config/schema.js';
-import type { CommandContext } from './context.js';
+import { configOptions, type ConfigPlace, type CommandContext } from './context.js';
 
 /** Which server a command talks to. */
 export interface ServerOptions {
@@ -33,11 +33,11 @@ const TIMEOUT = 120_000;
  */
 export async function apiClient(
   { config: file, server, user }: ServerOptions,
-  { env, cwd, readInput }: CommandContext,
+  context: CommandContext,
 ): Promise<ApiClient> {
-  const { base, token } = await serverPlace(file, server, { env, cwd });
+  const { base, token } = await serverPlace(file, server, context);
   const authorization =
-    user === undefined ? token && `Bearer ${token}` : basicAuthorization(user, firstLine(await readInput()));
+    user === undefined ? token && `Bearer ${token}` : basicAuthorization(user, firstLine(await context.readInput()));
   return {
     ask: async (method, path, body) => JSON.parse((await send(method, path, body)) || '{}'),
     askText: (path) => send('GET', path),
@@ -94,11 +94,11 @@ export function firstLine(input: string): string {
 export async function serverPlace(
   file: string | undefined,
   server: string | undefined,
-  place: Pick<CommandContext, 'env' | 'cwd'>,
+  place: ConfigPlace,
 ): Promise<{ readonly base: string; readonly token: string | undefined }> {
   const given = place.env['ENTREPOT_ADMIN_TOKEN'] || undefined;
   try {
-    const { config } = await loadConfig({ file, ...place });
+    const { config } = await loadConfig(configOptions(file, place));
     const { listen, tls } = config.server;
     const host =
       listen.host === undefined || listen.host === '0.0.0.0' || listen.host === '::' ? '127.0.0.1' : listen.host;

@@ -10,7 +10,7 @@ import { createLogger } from '../log/logger.js';
 import { backUp, restore, withoutDeletions, type Backup } from '../space/backup.js';
 import { adoptStore } from '../space/belonging.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
-import { EXIT, type CommandContext } from './context.js';
+import { configOptions, EXIT, type CommandContext } from './context.js';
 import { copySecrets } from './copy-secrets.js';
 import { progressLine } from './progress.js';
 
@@ -94,8 +94,8 @@ export async function adopt(options: FileOptions, context: CommandContext): Prom
   }
 }
 
-async function load({ config: file }: FileOptions, { env, cwd }: CommandContext): Promise<Config> {
-  return (await loadConfig({ file, env, cwd })).config;
+async function load({ config: file }: FileOptions, context: CommandContext): Promise<Config> {
+  return (await loadConfig(configOptions(file, context))).config;
 }
 
 function loggerOf(config: Config) {

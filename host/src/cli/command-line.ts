@@ -1,12 +1,13 @@
 import { closeSync, openSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import type { Distribution } from '../config/distribution.js';
 import type { CommandContext } from './context.js';
 import { giveBackMemory } from './give-back-memory.js';
 import { runCli } from './run-cli.js';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
-const context: CommandContext = {
+const context: Omit<CommandContext, 'distribution'> = {
   env: process.env,
   cwd: process.cwd(),
   readInput: () => text(process.stdin),
@@ -56,11 +57,14 @@ function serving(): Promise<typeof import('../create-host.js')> {
   return import('../create-host.js');
 }
 
-const code = await runCli(process.argv.slice(2), context);
-// Pipes are written asynchronously: what has been said must be out before the process ends.
-for (const stream of [process.stdout, process.stderr]) {
-  await new Promise<void>((resolve) => {
-    stream.write('', () => resolve());
-  });
+/** Runs the command line of this process, and ends the process. */
+export async function runCommandLine(distribution: Distribution | undefined): Promise<never> {
+  const code = await runCli(process.argv.slice(2), { ...context, distribution });
+  // Pipes are written asynchronously: what has been said must be out before the process ends.
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((resolve) => {
+      stream.write('', () => resolve());
+    });
+  }
+  process.exit(code);
 }
-process.exit(code);

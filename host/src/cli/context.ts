@@ -1,9 +1,13 @@
+import type { Distribution } from '../config/distribution.js';
+import type { LoadConfigOptions } from '../config/load.js';
 import type { checkConfiguration, createHost, startScanWorker } from '../create-host.js';
 
 /** The process that a command runs in. Tests replace it. */
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** The plugins that come with the program. Absent: none. */
+  readonly distribution?: Distribution | undefined;
   /** All of standard input, as text. */
   readInput(): Promise<string>;
   /** Writes one line, or several, to standard output. */
@@ -30,6 +34,15 @@ export interface CommandContext {
   /** Ends the process at once. */
   exit(code: number): void;
 }
+
+/** How the configuration is loaded that a command line names, or names none. */
+export function configOptions(file: string | undefined, context: ConfigPlace): LoadConfigOptions {
+  const { env, cwd, distribution } = context;
+  return { file, env, cwd, distribution };
+}
+
+/** The part of the process that the configuration comes from. */
+export type ConfigPlace = Pick<CommandContext, 'env' | 'cwd' | 'distribution'>;
 
 /** Exit codes. */
 export const EXIT = {

@@ -9,7 +9,7 @@ import { openBlobs, openDatabaseOf, openStores, placeOf } from '../container/ope
 import { nameOf } from '../drivers/sql/postgres-settings.js';
 import { copyMetadata } from '../space/copy-metadata.js';
 import { copyStorage } from '../space/copy-storage.js';
-import { EXIT, type CommandContext } from './context.js';
+import { configOptions, EXIT, type CommandContext } from './context.js';
 import { copySecrets } from './copy-secrets.js';
 import { progressLine } from './progress.js';
 
@@ -133,8 +133,8 @@ async function stoppable<Result>(
   }
 }
 
-async function load(file: string, { env, cwd }: CommandContext): Promise<Config> {
-  return (await loadConfig({ file, env, cwd })).config;
+async function load(file: string, context: CommandContext): Promise<Config> {
+  return (await loadConfig(configOptions(file, context))).config;
 }
 
 function withoutCache(storage: Config['storage']): Config['storage'] {

@@ -1,8 +1,8 @@
 import { silentLogger } from '@entrepot/core';
 import { ConfigurationError, printProblem, type ConfigurationProblem } from '../config/configuration-error.js';
 import type { LoadedConfig } from '../config/load.js';
-import { storePackage } from '../container/open-plugin-store.js';
 import { loadPlugins } from '../plugins/load.js';
+import { namedPlugins } from '../container/named-plugins.js';
 import { EXIT, type CommandContext } from './context.js';
 import { checkCertificates } from './doctor-certificates.js';
 import { checkKept } from './doctor-kept.js';
@@ -57,11 +57,10 @@ async function examine(file: string | undefined, context: CommandContext): Promi
   return [...findings, ...(await repositoryFindings(loaded, context))];
 }
 
-async function pluginFindings({ config, directory }: LoadedConfig): Promise<Finding[]> {
-  const store = storePackage(config.storage);
-  const { plugins, stores, problems } = await loadPlugins({ plugins: config.plugins, store, folder: directory });
+async function pluginFindings(loaded: LoadedConfig): Promise<Finding[]> {
+  const { plugins, scanners, stores, problems } = await loadPlugins(namedPlugins(loaded));
   return [
-    ...[...plugins, ...stores].map(
+    ...[...plugins, ...scanners, ...stores].map(
       ({ plugin: { id, apiVersion }, package: name, version = '(no version)', location }) =>
         finding('ok', `plugin ${id}`, `${name} ${version}, plugin API ${apiVersion}, ${location}`),
     ),

@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.js';
 import { openStores } from '../container/open-stores.js';
 import { createLogger } from '../log/logger.js';
 import type { Collected } from '../space/collector.js';
-import { EXIT, type CommandContext } from './context.js';
+import { configOptions, EXIT, type CommandContext } from './context.js';
 import { progressLine } from './progress.js';
 import { wholeNumber } from './whole-number.js';
 
@@ -19,7 +19,7 @@ export interface GcOptions {
 /** Deletes blobs that nobody needs. Servers on the same stores may go on meanwhile. */
 export async function gc(options: GcOptions, context: CommandContext): Promise<number> {
   const { dryRun, reconcile, force, json } = options;
-  const { config } = await loadConfig({ file: options.config, env: context.env, cwd: context.cwd });
+  const { config } = await loadConfig(configOptions(options.config, context));
   const batchSize = wholeNumber(options.batchSize, '--batch-size') ?? config.storage.gc.batchSize;
   const stores = await openStores(config, createLogger({ ...config.log, level: 'error' }));
   const stopping = new AbortController();

@@ -1,7 +1,7 @@
 import { silentLogger } from '@entrepot/core';
 import { loadConfig } from '../config/load.js';
 import type { RepositoryConfig } from '../config/schema.js';
-import { EXIT, type CommandContext } from './context.js';
+import { configOptions, EXIT, type CommandContext } from './context.js';
 
 /**
  * Prints the index of a hosted Helm repository, as clients get it. The index is read from the storage by a server of
@@ -13,7 +13,7 @@ export async function genIndex(
   { config: file, tenant = '' }: { readonly config?: string; readonly tenant?: string },
   context: CommandContext,
 ): Promise<number> {
-  const loaded = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  const loaded = await loadConfig(configOptions(file, context));
   const { config } = loaded;
   const chosen = config.repositories?.[repository];
   if (!isHostedHelm(chosen)) {

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { printableUrl, type AnyDeclaredPlugin } from '@entrepot/core';
 import { kindsOf } from '@entrepot/core/engine';
+import { KNOWN_FORMATS } from '../config/known-packages.js';
 import { loadPlugins } from '../plugins/load.js';
 import { EXIT, type CommandContext } from './context.js';
 import { initialConfiguration, type InitialRepository } from './initial-configuration.js';
@@ -11,7 +12,14 @@ export async function init(
   { output, force = false }: { readonly output: string; readonly force?: boolean },
   context: CommandContext,
 ): Promise<number> {
-  const { plugins } = await loadPlugins({ plugins: [], folder: context.cwd });
+  const { cwd, distribution } = context;
+  // Those that are not installed are no repositories yet.
+  const formats = Object.values({ ...KNOWN_FORMATS, ...distribution?.formats });
+  const { plugins } = await loadPlugins({ plugins: [], formats, folder: cwd, distribution });
+  if (plugins.length === 0)
+    context.writeError(
+      'no format is installed, so that nothing can be served yet; npm install @entrepot/plugin-npm, for one',
+    );
   const repositories: InitialRepository[] = [];
   for (const { plugin } of plugins) repositories.push(await initialRepository(plugin, context));
   const text = initialConfiguration(repositories);

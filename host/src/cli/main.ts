@@ -1,41 +1,5 @@
 #!/usr/bin/env node
-// The entry of the program. It imports no module of its own by itself: an older Node would fail on what those import before
-// it could say why.
-import { existsSync, realpathSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+// The program of the host by itself, which loads what its configuration names.
+import { runProgram } from './program.js';
 
-/** The oldest Node that runs this, as `engines` of the package says. */
-const OLDEST = [22, 19] as const;
-
-/** The time between two looks whether somebody listens for a hangup yet, in milliseconds. */
-const LOOK = 50;
-
-// A server reads its configuration again; it is the command that is meant where none is named. Other commands end with their terminal.
-const [command = 'serve'] = process.argv.slice(2);
-if (command === 'serve' || command.startsWith('-')) process.on('SIGHUP', waitForListener);
-
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) await import('./command-line.js');
-else await runElsewhere();
-
-/** A clone of the repository brings a Node along; a package says what is wrong. */
-async function runElsewhere(): Promise<void> {
-  const launcher = new URL('../../../scripts/node.mjs', import.meta.url);
-  if (existsSync(launcher)) {
-    const own = realpathSync(fileURLToPath(import.meta.url));
-    process.argv.splice(1, 1, fileURLToPath(launcher), own);
-    await import(launcher.href);
-    return;
-  }
-  const found = process.versions.node;
-  process.stderr.write(
-    `Entrepot needs Node ${OLDEST.join('.')} or newer, found ${found}: install a maintained version of Node\n`,
-  );
-  process.exitCode = 1;
-}
-
-/** Keeps a hangup that comes while the server starts. */
-function waitForListener(): void {
-  if (process.listenerCount('SIGHUP') > 1) return;
-  setTimeout(() => process.emit('SIGHUP', 'SIGHUP'), LOOK).unref();
-}
+await runProgram();

@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { loadConfig } from '../config/load.js';
 import { policiesOf, readConfiguredPolicy, readPolicy } from '../policy/policy-document.js';
-import { EXIT, type CommandContext } from './context.js';
+import { configOptions, EXIT, type CommandContext } from './context.js';
 
 /** Prints a preset, or the policy of the configuration with its preset in it. */
 export async function policyShow(
@@ -20,7 +20,7 @@ export async function policyShow(
     context.write(stringify(PRESETS[preset as PresetName]).trimEnd());
     return EXIT.ok;
   }
-  const { config } = await loadConfig({ file, env: context.env, cwd: context.cwd });
+  const { config } = await loadConfig(configOptions(file, context));
   if (config.policy === undefined) {
     context.write('# there is no policy: every version is allowed');
     return EXIT.ok;

@@ -6,7 +6,7 @@ import { openStores } from '../container/open-stores.js';
 import type { LostEntry } from '../space/lost-entries.js';
 import type { Verifications, VerificationStatus } from '../space/verification.js';
 import { apiClient, instant, NoServerError, type ServerOptions } from './api-client.js';
-import { EXIT, type CommandContext } from './context.js';
+import { configOptions, EXIT, type CommandContext } from './context.js';
 import { progressLine } from './progress.js';
 import { wholeNumber } from './whole-number.js';
 
@@ -97,7 +97,7 @@ async function beginThere(options: ServerOptions, request: Request, context: Com
 }
 
 async function beginHere(options: ServerOptions, request: Request, context: CommandContext): Promise<Run> {
-  const { config } = await loadConfig({ file: options.config, env: context.env, cwd: context.cwd });
+  const { config } = await loadConfig(configOptions(options.config, context));
   const { batchSize = config.storage.verify.batchSize, rate, ...others } = request;
   const stores = await openStores(config, silentLogger);
   const { verification } = stores.space;

@@ -1,8 +1,9 @@
 import { API_VERSION } from '@entrepot/core';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { loadConfig } from '../config/load.js';
-import { loadPlugins, runningCoreVersion } from '../plugins/load.js';
-import { EXIT, type CommandContext } from './context.js';
+import { loadPlugins, runningCoreVersion, type LoadPluginsOptions } from '../plugins/load.js';
+import { namedPlugins } from '../container/named-plugins.js';
+import { configOptions, EXIT, type CommandContext } from './context.js';
 import { hostVersion } from './host-version.js';
 
 /** Prints the versions of the server, its core and its plugins. */
@@ -24,8 +25,8 @@ export async function version(
   return EXIT.ok;
 }
 
-async function versions(file: string | undefined, { env, cwd }: CommandContext) {
-  const { plugins } = await loadPlugins(await pluginSources({ file, env, cwd }));
+async function versions(file: string | undefined, context: CommandContext) {
+  const { plugins } = await loadPlugins(await pluginSources(file, context));
   return {
     entrepot: hostVersion(),
     core: runningCoreVersion(),
@@ -40,13 +41,14 @@ async function versions(file: string | undefined, { env, cwd }: CommandContext) 
   };
 }
 
-/** The plugins of the configuration; of a broken one only the bundled plugins, for versions are asked for to find out why. */
-async function pluginSources(options: Parameters<typeof loadConfig>[0]) {
+/** The plugins of the configuration and of the distribution; the latter alone where the configuration is broken: versions are asked for to find out why. */
+async function pluginSources(file: string | undefined, context: CommandContext): Promise<LoadPluginsOptions> {
+  const { cwd, distribution } = context;
+  const bundled = Object.values(distribution?.formats ?? {});
   try {
-    const { config, directory } = await loadConfig(options);
-    return { plugins: config.plugins, folder: directory };
+    return { ...namedPlugins(await loadConfig(configOptions(file, context))), bundled };
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    return { plugins: [], folder: options.cwd };
+    return { plugins: [], bundled, folder: cwd, distribution };
   }
 }

@@ -2,8 +2,8 @@ import { isRecord } from '@entrepot/core/formats';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { folderBeside } from './beside-blobs.js';
-import { BUNDLED_PLUGINS, bundledType } from './bundled.js';
 import { ConfigurationError, type ConfigurationProblem } from './configuration-error.js';
+import type { Distribution } from './distribution.js';
 import { applyEnvironment } from './environment.js';
 import { applyDefaults, dataFolder } from './environment-defaults.js';
 import { readYamlFile } from './files.js';
@@ -24,6 +24,8 @@ export interface LoadConfigOptions {
   /** The environment; `ENTREPOT_*` overrides keys of the file. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** The plugins that come with the program. Absent: none. */
+  readonly distribution?: Distribution | undefined;
 }
 
 /** The configuration, ready to use, and where it comes from. */
@@ -41,6 +43,8 @@ export interface LoadedConfig {
    * that variables speak of: neither the file nor `ENTREPOT_REPOSITORIES` says which repositories there are.
    */
   readonly addBundledRepositories: boolean;
+  /** The plugins that come with the program. Absent: none. */
+  readonly distribution?: Distribution | undefined;
 }
 
 /** A configuration as it was read, and everything that is wrong with it by itself. */
@@ -61,7 +65,7 @@ export async function loadConfig(options: LoadConfigOptions): Promise<LoadedConf
 }
 
 /** Reads the configuration as `loadConfig` does, and what is right of it also where something is wrong. */
-export function readConfig({ file, env, cwd }: LoadConfigOptions): ReadConfig {
+export function readConfig({ file, env, cwd, distribution }: LoadConfigOptions): ReadConfig {
   const found = configurationFile({ file, env, cwd });
   const directory = found === undefined ? cwd : path.dirname(found);
   const { value: written, problems: malformed } =
@@ -70,7 +74,7 @@ export function readConfig({ file, env, cwd }: LoadConfigOptions): ReadConfig {
       : readYamlFile(found, 'configuration file', shortPath(found, cwd));
   if (malformed.length > 0) return { problems: malformed };
 
-  const overridden = applyEnvironment(written, env, BUNDLED_PLUGINS.map(bundledType));
+  const overridden = applyEnvironment(written, env, Object.keys(distribution?.formats ?? {}));
   const { tree, variables } = applyDefaults(overridden.tree, env, overridden.variables);
   const expanded = expandReferences(tree, { env, directory });
   const { config, problems: invalid } = validateConfig(expanded.tree);
@@ -85,11 +89,12 @@ export function readConfig({ file, env, cwd }: LoadConfigOptions): ReadConfig {
   const problems = nameVariables(all, variables);
   if (config === undefined) return { problems };
   const loaded = {
-    config: withAbsolutePaths(config, directory, dataFolder(env, directory)),
+    config: withAbsolutePaths(config, directory, dataFolder(env, directory), distribution),
     sources: [found ?? BUILT_IN, ...new Set(variables.values())],
     file: found,
     directory,
     addBundledRepositories: written['repositories'] === undefined && !variables.has('repositories'),
+    distribution,
   };
   return { loaded, problems };
 }
@@ -132,13 +137,18 @@ const PATHS = [
   'repositories.*.access.jwt.keyFile',
 ];
 
-function withAbsolutePaths(config: ParsedConfig, directory: string, data: string): Config {
+function withAbsolutePaths(
+  config: ParsedConfig,
+  directory: string,
+  data: string,
+  distribution: Distribution | undefined,
+): Config {
   let tree: unknown = config;
   for (const key of PATHS) tree = withAbsolute(tree, key.split('.'), directory);
   const { storage, ...others } = tree as ParsedConfig;
   const beside = storage.backend === 'filesystem' ? folderBeside(storage.path) : data;
   const { path: spool = path.join(beside, 'spool') } = storage.spool;
-  const pluginsFrom = { folder: directory, plugins: config.plugins };
+  const pluginsFrom = { folder: directory, plugins: config.plugins, distribution };
   return { ...others, storage: { ...storage, spool: { ...storage.spool, path: spool }, pluginsFrom } };
 }
 

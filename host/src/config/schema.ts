@@ -1,6 +1,7 @@
 import { withoutTrailingSlashes } from '@entrepot/core';
 import { POLICY_MODES, PRESET_NAMES, SMALL_BLOB } from '@entrepot/core/engine';
 import { optional, prefault, z } from 'zod';
+import type { Distribution } from './distribution.js';
 import { age, duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 import {
   choice,
@@ -872,6 +873,8 @@ export interface Config extends Omit<ParsedConfig, 'storage'> {
 export interface PluginsFrom {
   readonly folder: string;
   readonly plugins: readonly string[];
+  /** Where they are found that are not in the folder. */
+  readonly distribution?: Distribution | undefined;
 }
 
 /** One repository of the configuration. */

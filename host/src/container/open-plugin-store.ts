@@ -1,5 +1,5 @@
 import { type BlobStore, CLOCK, EntrepotError, type Logger, LOGGER, systemClock, type Token } from '@entrepot/core';
-import { KNOWN_STORES } from '../config/bundled.js';
+import { KNOWN_STORES } from '../config/known-packages.js';
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
 import { didYouMean } from '../config/faults.js';
 import { parsePluginOptions } from '../config/plugin-options.js';
@@ -61,10 +61,10 @@ function unknownStore(storage: PluginStorage, stores: readonly LoadedStore[]): s
  * @throws ConfigurationError for a plugin or options that are wrong; EntrepotError `configuration` where the store refuses them
  */
 export async function openPluginStore(storage: PluginStorage, logger: Logger): Promise<BlobStore> {
-  const { folder, plugins } = storage.pluginsFrom;
+  const { plugins, ...places } = storage.pluginsFrom;
   const store = storePackage(storage);
   // Those of the configuration only where one of them must be it.
-  const found = await loadPlugins({ plugins: store === undefined ? plugins : [], store, bundled: [], folder });
+  const found = await loadPlugins({ ...places, plugins: store === undefined ? plugins : [], store });
   const { plan, problems } = await planStore(storage, found);
   if (plan === undefined) throw new ConfigurationError([...found.problems, ...problems]);
   const { loaded, options } = plan;

@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module';
 import type { AnyDeclaredPlugin, BlobStorePlugin, ScannerPlugin } from '@entrepot/core';
-import { BUNDLED_PLUGINS } from '../config/bundled.js';
+import type { Distribution } from '../config/distribution.js';
 import { checkPeer, checkPlugin, DECLARED } from './check.js';
 import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
 import { resolvePlugin, type PluginLocation } from './resolve.js';
 
 /** A plugin that passed the handshake. */
 export interface LoadedPlugin<Plugin = AnyDeclaredPlugin> {
-  /** As the configuration or the list of bundled plugins names it. */
+  /** As the configuration or the distribution names it. */
   readonly package: string;
   /** The package's version. Absent for a file that belongs to no package. */
   readonly version?: string | undefined;
@@ -29,6 +29,8 @@ type AnyPlugin = AnyDeclaredPlugin | ScannerPlugin | BlobStorePlugin;
 export interface LoadPluginsOptions {
   /** The configuration's `plugins`: full package names, paths or file URLs. */
   readonly plugins: readonly string[];
+  /** Packages of formats that repositories name by their types, besides those among `plugins`. */
+  readonly formats?: readonly string[] | undefined;
   /** Packages of scanners, besides those among `plugins`. */
   readonly scanners?: readonly string[] | undefined;
   /** The package of the store, besides those among `plugins`. */
@@ -37,8 +39,10 @@ export interface LoadPluginsOptions {
   readonly folder: string;
   /** The longest time of one plugin's import, in milliseconds. */
   readonly importTimeout?: number | undefined;
-  /** Instead of `BUNDLED_PLUGINS`. */
+  /** Packages of formats that need not be configured. */
   readonly bundled?: readonly string[] | undefined;
+  /** Where packages are found that are not in `folder`. */
+  readonly distribution?: Distribution | undefined;
   /** Instead of the version of the core that runs. */
   readonly coreVersion?: string | undefined;
 }
@@ -106,23 +110,25 @@ export function runningCoreVersion(): string {
   return (createRequire(import.meta.url)('@entrepot/core/package.json') as { version: string }).version;
 }
 
-function candidates({ plugins, scanners = [], store, bundled = BUNDLED_PLUGINS }: LoadPluginsOptions): Candidate[] {
-  const listed = [...new Set(plugins)];
-  const others = [...new Set(scanners)].filter((name) => !listed.includes(name));
-  const isOther = store !== undefined && !listed.includes(store) && !others.includes(store);
-  return [
-    ...(isOther ? [{ name: store, path: 'storage.backend', bundled: false }] : []),
-    ...others.map((name) => ({ name, path: 'scanners', bundled: false })),
-    ...listed.map((name) => ({ name, path: `plugins.${plugins.indexOf(name)}`, bundled: bundled.includes(name) })),
-    ...bundled.filter((name) => !listed.includes(name)).map((name) => ({ name, path: 'plugins', bundled: true })),
-  ];
+function candidates({ plugins, formats = [], scanners = [], store, bundled = [] }: LoadPluginsOptions): Candidate[] {
+  const found = new Map<string, Candidate>();
+  const add = (name: string, path: string): void => {
+    if (!found.has(name)) found.set(name, { name, path, bundled: bundled.includes(name) });
+  };
+  // A plugin is blamed on its own entry, where it has one.
+  for (const [index, name] of plugins.entries()) add(name, `plugins.${index}`);
+  if (store !== undefined) add(store, 'storage.backend');
+  for (const name of scanners) add(name, 'scanners');
+  for (const name of formats) add(name, 'repositories');
+  for (const name of bundled) add(name, 'plugins');
+  return [...found.values()];
 }
 
 async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
   const { name, path, bundled } = candidate;
   let found: PluginLocation | undefined;
   try {
-    found = resolvePlugin(name, options.folder);
+    found = resolvePlugin(name, options.folder, options.distribution?.folder);
     const { location, manifest } = found;
     const peer = checkPeer(found, options.coreVersion ?? runningCoreVersion());
     // Code that was made for another core is not run.

@@ -2,7 +2,7 @@ import type { OptionProblem } from '@entrepot/core';
 
 /** Why a plugin cannot be used: a configuration problem with the parts it is made of. */
 export interface PluginProblem extends OptionProblem {
-  /** The plugin as the configuration or the list of bundled plugins names it. */
+  /** The plugin as the configuration or the distribution names it. */
   readonly package: string;
   /** The folder or file it was found in. Absent: it was not found. */
   readonly location?: string | undefined;

@@ -15,7 +15,7 @@ export interface PluginManifest {
 
 /** A plugin that was found on disk and not looked into yet. */
 export interface PluginLocation {
-  /** The argument of `import()`: a file URL, or the name of a package that the host itself depends on. */
+  /** The argument of `import()`: a file URL, or the name of a package that is found from the host itself. */
   readonly importable: string;
   /** The package's folder, or the file for a plugin that is one. Symbolic links are followed. */
   readonly location: string;
@@ -32,10 +32,11 @@ const PACKAGE_NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
 
 /**
  * Finds a plugin by its full package name, path or file URL: from `folder` (where the configuration file is) first, then
- * from the host's own dependencies. Nothing is evaluated.
+ * from the distribution and from the host itself. Nothing is evaluated.
+ * @param distribution the folder of the distribution that runs, if there is one
  * @throws PluginFault when there is none, or its package has no entry.
  */
-export function resolvePlugin(specifier: string, folder: string): PluginLocation {
+export function resolvePlugin(specifier: string, folder: string, distribution?: string): PluginLocation {
   if (isPath(specifier)) return resolvePath(specifier, folder);
   if (!PACKAGE_NAME.test(specifier)) {
     throw new PluginFault({
@@ -43,18 +44,23 @@ export function resolvePlugin(specifier: string, folder: string): PluginLocation
       wanted: 'a full package name, a path that begins with ./, ../ or /, or a file URL',
     });
   }
-  const near = findPackage(specifier, folder);
-  const own = findPackage(specifier, HOST_FOLDER);
-  const location = near ?? own;
-  if (location === undefined) {
+  const places = [folder, ...(distribution === undefined ? [] : [distribution]), HOST_FOLDER];
+  const found = places.flatMap((place) => {
+    const location = findPackage(specifier, place);
+    return location === undefined ? [] : [{ place, location }];
+  });
+  const [first] = found;
+  if (first === undefined) {
     throw new PluginFault({
       found: `no such package from ${folder} or from Entrepot itself`,
       wanted: `an installed package (npm install ${specifier})`,
     });
   }
+  const { place, location } = first;
   const manifest = readManifest(location);
-  if (location === own) return { importable: specifier, location, manifest, byPath: false };
-  return { importable: entryOf(specifier, join(folder, 'noop.js')), location, manifest, byPath: false };
+  const isFromHost = found.some((one) => one.place === HOST_FOLDER && one.location === location);
+  const importable = isFromHost ? specifier : entryOf(specifier, join(place, 'noop.js'));
+  return { importable, location, manifest, byPath: false };
 }
 
 function resolvePath(specifier: string, folder: string): PluginLocation {

@@ -10,6 +10,7 @@ import { cacheClassesOf, kindsOf, nearest, sideOf } from '@entrepot/core/engine'
 import type { ConfigurationProblem } from '../config/configuration-error.js';
 import { resolveFreshness } from '../config/freshness.js';
 import { printListenAddress, type ListenAddress, isLoopback } from '../config/listen-address.js';
+import { KNOWN_FORMATS } from '../config/known-packages.js';
 import type { LoadedConfig } from '../config/load.js';
 import { parseRepositoryOptions } from '../config/plugin-options.js';
 import {
@@ -122,9 +123,10 @@ async function planRepository(
   const path = `repositories.${name}`;
   const loaded = plugins.find(({ plugin }) => plugin.id === config.type);
   if (loaded === undefined) {
-    const known = plugins.map(({ plugin }) => plugin.id).sort();
+    const known = [...new Set([...Object.keys(KNOWN_FORMATS), ...plugins.map(({ plugin }) => plugin.id)])].sort();
     // It may be that of a plugin that could not be loaded, which is said already.
-    if (someFailed && nearest(config.type, known) === undefined) return { problems: [] };
+    if (someFailed && (known.includes(config.type) || nearest(config.type, known) === undefined))
+      return { problems: [] };
     const message = `unknown type ${JSON.stringify(config.type)}; ${didYouMean(config.type, known)}`;
     return { problems: [{ path: `${path}.type`, message }] };
   }

@@ -2,7 +2,7 @@ import type { ConfigurationProblem } from '../config/configuration-error.js';
 import { didYouMean } from '../config/faults.js';
 import { parsePluginOptions } from '../config/plugin-options.js';
 import { COMMON_SCANNER_KEYS, type ScannerConfig } from '../config/schema.js';
-import { BUNDLED_SCANNERS } from '../config/bundled.js';
+import { KNOWN_SCANNERS } from '../config/known-packages.js';
 import type { LoadedScanner } from '../plugins/load.js';
 
 /** A scanner as it will be used: the configuration, checked by its plugin. */
@@ -17,7 +17,7 @@ export interface ScannerPlan {
 /** The packages of scanners that `scanners` names besides those among the plugins. */
 export function scannerPackages(scanners: readonly ScannerConfig[], plugins: readonly string[]): string[] {
   return scanners.flatMap(({ type }) => {
-    const known = BUNDLED_SCANNERS[type] ?? (/[/@.]/.test(type) ? type : undefined);
+    const known = KNOWN_SCANNERS[type] ?? (/[/@.]/.test(type) ? type : undefined);
     return known === undefined || plugins.includes(known) ? [] : [known];
   });
 }
@@ -37,8 +37,8 @@ export async function planScanners(
     const path = `scanners.${index}`;
     const plugin = loaded.find((one) => one.plugin.id === config.type || one.package === config.type);
     if (plugin === undefined) {
-      if (!failed.has(BUNDLED_SCANNERS[config.type] ?? config.type)) {
-        const known = [...new Set([...Object.keys(BUNDLED_SCANNERS), ...loaded.map((one) => one.plugin.id)])];
+      if (!failed.has(KNOWN_SCANNERS[config.type] ?? config.type)) {
+        const known = [...new Set([...Object.keys(KNOWN_SCANNERS), ...loaded.map((one) => one.plugin.id)])];
         const message = `unknown type ${JSON.stringify(config.type)}; ${didYouMean(config.type, known)}, or the package of a scanner`;
         problems.push({ path: `${path}.type`, message });
       }

@@ -8,13 +8,16 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 // What only a process of its own can show. Runs on what is built, as people run it.
-const MAIN = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
+const HOST = path.resolve(import.meta.dirname, '../..');
+/** The program of the distribution. */
+const MAIN = path.resolve(HOST, '../deploy/npm/bin/entrepot.js');
 
 let cwd: string;
 let child: ChildProcess | undefined;
 
 beforeEach(() => {
-  expect(existsSync(MAIN), `${MAIN} is missing: npm run build`).toBe(true);
+  const built = path.resolve(HOST, '../deploy/npm/dist/index.js');
+  expect(existsSync(built), `${built} is missing: npm run build`).toBe(true);
   cwd = mkdtempSync(path.join(tmpdir(), 'entrepot-main-'));
 });
 
@@ -106,13 +109,14 @@ it('names the plugins that are bundled', async () => {
 });
 
 it('says in one sentence which Node it needs, and is what the package asks for', async () => {
-  const { engines } = JSON.parse(readFileSync(path.resolve(MAIN, '../../../package.json'), 'utf8')) as {
+  const { engines } = JSON.parse(readFileSync(path.resolve(HOST, 'package.json'), 'utf8')) as {
     engines: { node: string };
   };
   const older = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.18.0' } })";
   // Apart from the clone, which brings a Node along.
   const installed = path.join(cwd, 'main.js');
-  copyFileSync(MAIN, installed);
+  for (const file of ['main.js', 'program.js'])
+    copyFileSync(path.resolve(HOST, 'dist/cli', file), path.join(cwd, file));
   writeFileSync(path.join(cwd, 'package.json'), '{ "type": "module" }');
   const started = spawn(process.execPath, ['--import', `data:text/javascript,${older}`, installed, 'version'], { cwd });
   child = started;
@@ -124,14 +128,27 @@ it('says in one sentence which Node it needs, and is what the package asks for',
   expect(code).toBe(1);
 });
 
-it('is linked by npm from a file that needs no build', async () => {
-  const host = path.resolve(import.meta.dirname, '../..');
-  const { bin } = JSON.parse(readFileSync(path.join(host, 'package.json'), 'utf8')) as { bin: { entrepot: string } };
-  expect(bin.entrepot).not.toContain('dist');
-  const started = spawn(process.execPath, [path.join(host, bin.entrepot), 'version'], { cwd });
+it.each(['host', 'deploy/npm'])('%s: is linked by npm from a file that needs no build', async (name) => {
+  const folder = path.resolve(HOST, '..', name);
+  const { bin } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+  };
+  const [program = ''] = Object.values(bin);
+  expect(program).not.toContain('dist');
+  const started = spawn(process.execPath, [path.join(folder, program), 'version'], { cwd });
   child = started;
   let stdout = '';
   started.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   await once(started, 'close');
   expect(stdout).toMatch(/^entrepot \d/);
+});
+
+it('says what to install where the host is by itself, and has no configuration', async () => {
+  const started = spawn(process.execPath, [path.join(HOST, 'bin/entrepot-host.js')], { cwd });
+  child = started;
+  let stderr = '';
+  started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const [code] = await once(started, 'close');
+  expect(stderr).toContain('npm install @entrepot/plugin-npm');
+  expect(code).toBe(78);
 });

@@ -9,12 +9,14 @@ import { generatedFiles } from '../../src/config/generated-files.js';
 import { childSchema, configJsonSchema, knownKeys, type JsonSchema } from '../../src/config/json-schema.js';
 import { expandReferences } from '../../src/config/references.js';
 import { validateConfig } from '../../src/config/validate.js';
-import { BUNDLED_PLUGINS } from '../../src/config/bundled.js';
+import { DISTRIBUTION } from 'entrepot';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 
 const plugins = await Promise.all(
-  BUNDLED_PLUGINS.map(async (name) => ((await import(name)) as { readonly default: AnyDeclaredPlugin }).default),
+  Object.values(DISTRIBUTION.formats).map(
+    async (name) => ((await import(name)) as { readonly default: AnyDeclaredPlugin }).default,
+  ),
 );
 const page = readFileSync(path.join(ROOT, 'docs/configuration.md'), 'utf8');
 const files = generatedFiles(plugins, page);

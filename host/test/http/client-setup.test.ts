@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { kindsOf } from '@entrepot/core/engine';
-import { BUNDLED_PLUGINS } from '../../src/config/bundled.js';
+import { DISTRIBUTION } from 'entrepot';
 import { loadPlugins } from '../../src/plugins/load.js';
 
-const { plugins } = await loadPlugins({ plugins: [], folder: import.meta.dirname });
+const formats = Object.values(DISTRIBUTION.formats);
+const { plugins } = await loadPlugins({ plugins: [], formats, folder: import.meta.dirname });
 const BASE = 'https://packages.example.com/repository';
 
 describe('the settings for clients', () => {
@@ -19,7 +20,7 @@ describe('the settings for clients', () => {
   );
 
   it('are there for every bundled format', () => {
-    expect(plugins.map(({ package: name }) => name).sort()).toEqual([...BUNDLED_PLUGINS].sort());
+    expect(plugins.map(({ package: name }) => name).sort()).toEqual([...formats].sort());
     expect(plugins.every(({ plugin }) => plugin.clients?.setup !== undefined)).toBe(true);
   });
 });

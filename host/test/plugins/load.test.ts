@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BUNDLED_PLUGINS, BUNDLED_SCANNERS } from '../../src/config/bundled.js';
-import { loadPlugins } from '../../src/plugins/load.js';
+import { loadPlugins, type LoadPluginsOptions } from '../../src/plugins/load.js';
 
 const FIXTURES = fileURLToPath(new URL('fixtures', import.meta.url));
 const PREFIX = 'entrepot-zoo-';
@@ -33,11 +32,8 @@ function write(name: string, file: string, text: string): void {
   writeFileSync(join(installed(name), file), text);
 }
 
-function load(
-  plugins: readonly string[],
-  options: { readonly importTimeout?: number; readonly coreVersion?: string } = {},
-) {
-  return loadPlugins({ plugins, folder, bundled: [], coreVersion: '0.1.0', ...options });
+function load(plugins: readonly string[], options: Partial<LoadPluginsOptions> = {}) {
+  return loadPlugins({ plugins, folder, coreVersion: '0.1.0', ...options });
 }
 
 describe('the broken-plugin zoo', () => {
@@ -224,16 +220,26 @@ describe('plugins that work', () => {
     expect(problems).toEqual([]);
     expect(plugins).toMatchObject([{ package: `${PREFIX}good`, bundled: true }]);
   });
-});
 
-describe('the bundled plugins', () => {
-  it('are those that the host depends on', async () => {
-    const manifest = (await import('../../package.json', { with: { type: 'json' } })).default;
+  it('are found from the distribution, where the folder of the configuration has none', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'entrepot-zoo-elsewhere-'));
+    const formats = { good: `${PREFIX}good`, lost: `${PREFIX}not-installed` };
 
-    expect(
-      Object.keys(manifest.dependencies)
-        .filter((name) => name.startsWith('@entrepot/plugin-'))
-        .sort(),
-    ).toEqual([...BUNDLED_PLUGINS, ...Object.values(BUNDLED_SCANNERS)].sort());
+    const found = await load([], {
+      folder: elsewhere,
+      bundled: Object.values(formats),
+      distribution: { formats, folder },
+    });
+
+    rmSync(elsewhere, { recursive: true });
+    expect(found.plugins).toMatchObject([{ package: formats.good, location: installed('good'), bundled: true }]);
+    expect(found.problems).toMatchObject([{ path: 'plugins', package: formats.lost }]);
+  });
+
+  it('are looked for where the type of a repository names one', async () => {
+    const { plugins, problems } = await load([], { formats: [`${PREFIX}good`, `${PREFIX}not-installed`] });
+
+    expect(plugins).toMatchObject([{ package: `${PREFIX}good`, bundled: false }]);
+    expect(problems).toMatchObject([{ path: 'repositories', package: `${PREFIX}not-installed` }]);
   });
 });

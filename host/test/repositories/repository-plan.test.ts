@@ -116,9 +116,9 @@ describe('planRepositories', () => {
   it.each<[string, Repositories, path: string, message: RegExp]>([
     [
       'an unknown type',
-      { a: { type: 'zo' } },
+      { a: { type: 'zooo' } },
       'repositories.a.type',
-      /unknown type "zo"; did you mean zoo\? known types: fixed, plain, zoo/,
+      /unknown type "zooo"; did you mean zoo\? known types: files, fixed, go, helm, npm, oci, plain, pypi, zoo/,
     ],
     [
       'a kind that the plugin has not',
@@ -183,7 +183,7 @@ describe('planRepositories', () => {
       }),
       plugin('buggy', { clients: { discoverUpstreams: () => Promise.reject(new Error('_authToken=hunter2')) } }),
     ];
-    const known = 'zo' === repositories['a']?.type ? [] : odd;
+    const known = 'zooo' === repositories['a']?.type ? [] : odd;
 
     const { problems } = await plan(repositories, [zoo, plain, fixed, ...known]);
 
@@ -192,7 +192,7 @@ describe('planRepositories', () => {
 
   it('reports everything at once', async () => {
     const { problems } = await plan({
-      a: { type: 'zo' },
+      a: { type: 'zooo' },
       b: { type: 'plain', x: 1, cache: { y: {} } },
       c: { type: 'zoo' },
     });

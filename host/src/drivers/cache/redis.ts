@@ -3,6 +3,7 @@ import { Breaker } from '@entrepot/core/formats';
 import type { createClient } from '@keyv/redis';
 import { Keyv } from 'keyv';
 import type { FarCache } from './shared.js';
+import { assertInstalled } from '../optional-packages.js';
 import { clientOptions, redisName, type RedisSettings } from './redis-settings.js';
 import { type KeptValue, parseValue, printValue } from './stored-value.js';
 
@@ -65,6 +66,7 @@ export class RedisCache implements FarCache {
   static async open(settings: RedisSettings, parts: RedisCacheParts): Promise<RedisCache> {
     const options = clientOptions(settings);
     // A megabyte and more that only servers with such a cache need.
+    assertInstalled('redis');
     const { default: KeyvRedis, createClient } = await import('@keyv/redis');
     const client = createClient(options) as Client;
     const store = new KeyvRedis<string>(client as never, { namespace: NAMESPACE, throwOnErrors: true });
@@ -159,6 +161,7 @@ export class RedisCache implements FarCache {
 /** Asks the server for its version. Changes nothing in it. @throws Error with what the server or the client library says */
 export async function redisVersion(settings: RedisSettings): Promise<string | undefined> {
   const options = clientOptions(settings);
+  assertInstalled('redis');
   const { createClient } = await import('@keyv/redis');
   const client = createClient({
     ...options,

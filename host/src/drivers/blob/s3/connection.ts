@@ -3,6 +3,7 @@ import type * as Sdk from '@aws-sdk/client-s3';
 import type { Logger } from '@entrepot/core';
 import type { SendOptions } from '@entrepot/core/blobs';
 import { Agent } from '../../../node-http.js';
+import { assertInstalled } from '../../optional-packages.js';
 import { BucketGuard } from './bucket-guard.js';
 import { s3Error, withRetries } from './failure.js';
 import { sdkLogger } from './sdk-logger.js';
@@ -35,6 +36,7 @@ export class S3Connection {
   readonly encryption: Pick<Sdk.PutObjectCommandInput, 'ServerSideEncryption' | 'SSEKMSKeyId'>;
 
   static async open(settings: S3Settings, logger: Logger): Promise<S3Connection> {
+    assertInstalled('s3');
     const sdk = await import('@aws-sdk/client-s3');
     const { NodeHttpHandler } = await import('@smithy/node-http-handler');
     const agent = { keepAlive: true, maxSockets: settings.connections };

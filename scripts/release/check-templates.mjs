@@ -1,25 +1,18 @@
-// What third parties do: make a plugin of each template by the packed create-plugin, install the packed tarballs of what is
-// published here, build, run the kits, install the plugins beside a packed host, and use them. Catches what no test on the
-// sources can: a missing export, a file that is not packed, a dependency that is not declared.
-import { spawn } from 'node:child_process';
+// What authors of plugins do: make one of each template by the published create-plugin, install what it needs, build, run the
+// kits, install the plugins beside a bare host, and use them. Catches what no test on the sources can: a missing export, a
+// file that is not packed, a dependency that is not declared.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
-import { withScratch } from '@entrepot/fixtures/scratch';
-import { PUBLISHED } from './published.mjs';
-import { setUp } from './setup.mjs';
+import { withServer } from './installed-server.mjs';
+import { pack } from './pack.mjs';
+import { run } from './run.mjs';
+import { expect } from './steps.mjs';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const INSTALL = ['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-const MINUTE = 60_000;
-
-let passed = 0;
-let failed = 0;
+/** @import { Steps } from './steps.mjs' */
 
 /**
  * The plugins that are made, one of each template. Their names are not those in the templates.
@@ -32,89 +25,26 @@ const PLUGINS = [
   { name: 'entrepot-storage-cellar', template: 'store' },
 ];
 
-setUp();
-await withScratch('template', async (folder) => {
-  const tarballs = await step('pack', () => pack(join(folder, 'tarballs')));
-  const plugins = join(folder, 'plugins');
-  await step('make a plugin of each template', () => createPlugins(plugins, tarballs));
-  await step('install what they need', () => installPlugins(plugins, tarballs));
+/**
+ * @typedef {Readonly<Record<string, string>>} Env settings of an npm whose registry has what is published here
+ * @param {{ scratch: string, env: Env, steps: Steps }} options
+ */
+export async function checkTemplates({ scratch, env, steps }) {
+  const plugins = join(scratch, 'plugins');
+  await steps.step('npm create @entrepot/plugin: a plugin of each template', () => createPlugins(plugins, env));
+  await steps.step('install what they need', () => installPlugins(plugins, env));
   for (const { name, template } of PLUGINS)
-    await step(`build the ${template} plugin and run its kit`, () => run(join(plugins, name), ['npm', 'test']));
-  const site = join(folder, 'site');
-  await step('install them beside the host', () => installSite(site, plugins, tarballs));
-  await step('use them', () => withUpstream((upstream) => useThem(site, upstream)));
-}).catch((/** @type {Error} */ error) => process.stdout.write(`${error.message}\n`));
-process.stdout.write(`${passed} passed, ${failed} failed\n`);
-process.exitCode = failed === 0 ? 0 : 1;
-
-/**
- * @template T
- * @param {string} name
- * @param {() => Promise<T>} work
- * @returns {Promise<T>}
- */
-async function step(name, work) {
-  const started = performance.now();
-  try {
-    const result = await work();
-    passed += 1;
-    process.stdout.write(`ok ${name} (${Math.round((performance.now() - started) / 1000)} s)\n`);
-    return result;
-  } catch (error) {
-    failed += 1;
-    process.stdout.write(`not ok ${name}\n`);
-    throw error;
-  }
+    await steps.step(`build the ${template} plugin and run its kit`, () => run(join(plugins, name), ['npm', 'test']));
+  const site = join(scratch, 'site');
+  await steps.step('install them beside the bare host', () => installSite(site, plugins, env));
+  await steps.step('use them', () => withUpstream((upstream) => useThem(site, upstream)));
 }
 
-/**
- * @param {string} folder
- * @param {readonly string[]} command
- */
-async function run(folder, command) {
-  // The name of a workspace's own npm settings must not leak into folders outside of it.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
-  const result = await runCommand(command, { cwd: folder, env, timeout: 5 * MINUTE });
-  if (result.code !== 0) throw new Error(`${command.join(' ')}: ${outputOf(result)}`);
-  return result;
-}
-
-/**
- * Packs what is published.
- * @param {string} folder
- * @returns {Promise<Record<string, string>>} the tarballs by the names of their packages, as dependencies name them
- */
-async function pack(folder) {
-  await mkdir(folder, { recursive: true });
-  const workspaces = PUBLISHED.flatMap((workspace) => ['--workspace', workspace]);
-  const command = ['npm', 'pack', '--json', '--silent', '--pack-destination', folder, ...workspaces];
-  return tarballsIn(await run(ROOT, command), folder);
-}
-
-/**
- * @param {{ stdout: string }} result of `npm pack --json`
- * @param {string} folder
- * @returns {Record<string, string>}
- */
-function tarballsIn({ stdout }, folder) {
-  /** @type {{ name: string, filename: string }[]} */
-  const packed = JSON.parse(stdout);
-  return Object.fromEntries(packed.map(({ name, filename }) => [name, `file:${join(folder, basename(filename))}`]));
-}
-
-/**
- * Makes the plugins as `npm create` does: by the program of the packed package.
- * @param {string} folder
- * @param {Record<string, string>} tarballs
- */
-async function createPlugins(folder, tarballs) {
-  const program = join(folder, 'create');
-  const dependencies = { '@entrepot/create-plugin': tarballs['@entrepot/create-plugin'] };
-  await mkdir(program, { recursive: true });
-  await writeFile(join(program, 'package.json'), JSON.stringify({ private: true, dependencies }));
-  await run(program, INSTALL);
+/** @param {string} folder @param {Env} env */
+async function createPlugins(folder, env) {
+  await mkdir(folder);
   for (const { name, template } of PLUGINS) {
-    await run(folder, [join(program, 'node_modules/.bin/create-plugin'), name, '--template', template]);
+    await run(folder, ['npm', 'create', '--yes', '@entrepot/plugin', name, '--', '--template', template], env);
     const ignored = await readFile(join(folder, name, '.gitignore'), 'utf8');
     expect(ignored.includes('node_modules'), `expected node_modules in the .gitignore of ${name}, found ${ignored}`);
   }
@@ -123,15 +53,12 @@ async function createPlugins(folder, tarballs) {
 /**
  * Installs the dependencies of the plugins, which all have the same ones, and so share one installation.
  * @param {string} folder
- * @param {Record<string, string>} tarballs
+ * @param {Env} env
  */
-async function installPlugins(folder, tarballs) {
+async function installPlugins(folder, env) {
   const [first = '', ...others] = PLUGINS.map(({ name }) => join(folder, name));
   const wanted = await dependenciesOf(first);
-  const manifest = JSON.parse(await readFile(join(first, 'package.json'), 'utf8'));
-  manifest.devDependencies['@entrepot/core'] = tarballs['@entrepot/core'];
-  await writeFile(join(first, 'package.json'), JSON.stringify(manifest));
-  await run(first, INSTALL);
+  await run(first, ['npm', 'install'], env);
   for (const other of others) {
     const found = await dependenciesOf(other);
     expect(found === wanted, `${other}: expected the dependencies of the other templates, ${wanted}, found ${found}`);
@@ -148,20 +75,16 @@ async function dependenciesOf(plugin) {
 }
 
 /**
- * @param {string} folder
+ * @param {string} site
  * @param {string} plugins
- * @param {Record<string, string>} tarballs
+ * @param {Env} env
  */
-async function installSite(folder, plugins, tarballs) {
-  /** @type {Record<string, string>} */
-  const dependencies = { ...tarballs };
-  for (const { name } of PLUGINS) {
-    const plugin = join(plugins, name);
-    Object.assign(dependencies, tarballsIn(await run(plugin, ['npm', 'pack', '--json', '--silent']), plugin));
-  }
-  await mkdir(folder);
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'site', private: true, dependencies }));
-  await run(folder, INSTALL);
+async function installSite(site, plugins, env) {
+  await mkdir(site);
+  await writeFile(join(site, 'package.json'), '{ "name": "site", "private": true }');
+  const packed = await Promise.all(PLUGINS.map(({ name }) => pack(join(plugins, name), site)));
+  const tarballs = packed.flat().map(({ file }) => file);
+  await run(site, ['npm', 'install', '@entrepot/host', ...tarballs], env);
 }
 
 /**
@@ -229,24 +152,12 @@ async function useThem(site, upstream) {
   await writeFile(join(site, 'advisories.json'), JSON.stringify(database));
   await writeFile(join(site, 'policy.yaml'), JSON.stringify({ version: 1, rules: [rule] }));
   await writeFile(join(site, 'entrepot.yaml'), JSON.stringify(configuration));
-  const child = spawn(join(site, 'node_modules/.bin/entrepot'), ['serve'], {
-    cwd: site,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const ended = once(child, 'close');
-  try {
-    const base = await urlOf(child);
+  await withServer(site, [join(site, 'node_modules/.bin/entrepot-host'), 'serve'], {}, async (base) => {
     await fetchThrough(`${base}/tools`, upstream);
     await publish(`${base}/shelf`);
     const kept = await readdir(join(site, 'cellar'), { recursive: true });
     expect(kept.includes('layout.json'), `expected a store in the folder of the plugin, found ${kept.join(' ')}`);
-    child.kill('SIGTERM');
-    const [code] = await ended;
-    expect(code === 0, `expected exit code 0 after SIGTERM, found ${code}`);
-  } finally {
-    child.kill('SIGKILL');
-    await ended;
-  }
+  });
 }
 
 /**
@@ -299,33 +210,4 @@ async function expectBytes(url, expected) {
   const reply = await fetch(url);
   expect(expected.equals(Buffer.from(await reply.arrayBuffer())), `expected the bytes of ${url}`);
   return reply;
-}
-
-/**
- * The URL that the server says it listens on.
- * @param {import('node:child_process').ChildProcessByStdio<null, import('node:stream').Readable, import('node:stream').Readable>} child
- * @returns {Promise<string>}
- */
-async function urlOf(child) {
-  let output = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => (output += text));
-  return await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the server did not start within a minute:\n${output}`)), MINUTE);
-    child.once('close', () => reject(new Error(`the server ended before it served:\n${output}`)));
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      output += text;
-      const url = /"listen":\["(http:[^"]+)"/.exec(output)?.[1];
-      if (url === undefined) return;
-      clearTimeout(timer);
-      resolve(url);
-    });
-  });
-}
-
-/**
- * @param {boolean} condition
- * @param {string} message
- */
-function expect(condition, message) {
-  if (!condition) throw new Error(message);
 }
