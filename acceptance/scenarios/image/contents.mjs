@@ -85,7 +85,7 @@ export async function contents({ tally, store, image }) {
     // From where the server looks for them.
     const script = `
       import { createRequire } from 'node:module';
-      const { resolve } = createRequire('/app/host/package.json');
+      const { resolve } = createRequire('/app/deploy/npm/package.json');
       for (const name of ${JSON.stringify(DRIVERS)}) await import(resolve(name));`;
     const words = ['--input-type=module', '--eval', script];
     const result = await inside(store, image, words);
