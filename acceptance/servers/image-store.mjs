@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,19 +15,10 @@ const RUNNING = join('/run/entrepot-acceptance', createHash('sha256').update(STO
 const TEMPORARY = join(CACHE, 'image-store-tmp');
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt';
-/** Where no namespaces can be made, with one time for all files, so that the same files are the same image. */
-const BUILD = [
-  'bud',
-  '--isolation',
-  'chroot',
-  '--network',
-  'host',
-  '--format',
-  'docker',
-  '--layers',
-  '--timestamp',
-  '0',
-];
+/** Where no namespaces can be made. */
+const HERE = ['--isolation', 'chroot', '--network', 'host', '--layers'];
+/** One time for all files, so that the same files are the same image. */
+const FORM = ['--format', 'docker', '--timestamp', '0'];
 /** Layers of builds before this one stay for the next one, until there are so many. */
 const MOST_IMAGES = 300;
 
@@ -69,28 +60,49 @@ export class ImageStore {
    * @returns {Promise<number>} how long that took, in milliseconds
    */
   async build(tag, { arguments: more = {}, npmrc = join(homedir(), '.npmrc') } = {}) {
+    const started = performance.now();
+    const file = ['--file', join(ROOT, 'deploy/Dockerfile')];
+    await this.buildah(['bud', ...FORM, ...this.#settings(more, npmrc), ...file, '--tag', tag, ROOT]);
+    return performance.now() - started;
+  }
+
+  /**
+   * Has the script of a release build the image, and write it into a folder.
+   * @param {string} folder
+   * @param {string} version
+   * @returns {Promise<string>} the archive
+   */
+  async release(folder, version) {
+    const settings = join(this.#folder, 'storage.conf');
+    const lines = ['[storage]', `driver = "${this.#driver}"`, `graphroot = "${STORE}"`, `runroot = "${RUNNING}"`];
+    await writeFile(settings, `${lines.join('\n')}\n`);
+    const script = join(ROOT, 'scripts/build-image.mjs');
+    const command = [process.execPath, script, folder, version, '--', ...this.#settings({}, join(homedir(), '.npmrc'))];
+    const { stdout } = await this.#run(command, { ...this.environment, CONTAINERS_STORAGE_CONF: settings });
+    return stdout.trim();
+  }
+
+  /**
+   * Arguments of a build on this machine.
+   * @param {Record<string, string>} more
+   * @param {string} npmrc
+   */
+  #settings(more, npmrc) {
     const given = { BUILD_IMAGE: this.#bases.build, RUN_IMAGE: this.#bases.run, ...more };
     const mounts = [
       [dirname(AUTHORITIES), dirname(AUTHORITIES)],
       [npmrc, '/root/.npmrc'],
       ['/usr/local/etc/npmrc', '/usr/local/etc/npmrc'],
     ].filter(([source]) => existsSync(String(source)));
-    const started = performance.now();
-    await this.buildah([
-      ...BUILD,
+    return [
+      ...HERE,
       ...mounts.flatMap(([source, target]) => ['--volume', `${source}:${target}:ro`]),
       '--env',
       `NODE_EXTRA_CA_CERTS=${AUTHORITIES}`,
       '--unsetenv',
       'NODE_EXTRA_CA_CERTS',
       ...Object.entries(given).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
-      '--file',
-      join(ROOT, 'deploy/Dockerfile'),
-      '--tag',
-      tag,
-      ROOT,
-    ]);
-    return performance.now() - started;
+    ];
   }
 
   /** The configuration of an image, as docker writes it. @param {string} tag */
@@ -187,9 +199,9 @@ export class ImageStore {
     return ['--root', STORE, '--runroot', RUNNING, '--storage-driver', this.#driver];
   }
 
-  /** @param {readonly string[]} command */
-  async #run(command) {
-    const result = await runCommand(command, { cwd: ROOT, env: this.environment, timeout: 900_000, kept: 4_000_000 });
+  /** @param {readonly string[]} command @param {NodeJS.ProcessEnv} [env] */
+  async #run(command, env = this.environment) {
+    const result = await runCommand(command, { cwd: ROOT, env, timeout: 900_000, kept: 4_000_000 });
     if (result.code !== 0) throw new Error(`${command[0]} was expected to end with 0: ${outputOf(result)}`);
     return result;
   }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withScratch } from '@entrepot/fixtures/scratch';
@@ -23,8 +22,8 @@ import { signRelease } from './sums.mjs';
  */
 
 /**
- * Makes a release: versions and changelogs from the changesets, the packages, the bill of materials, the chart and the image
- * where there are such, the sums of all that and their signature, a commit with tags. Publishes nothing.
+ * Makes a release: versions and changelogs from the changesets, the packages, the bill of materials, the chart and, where it is wanted, the image,
+ * the sums of all that and their signature, a commit with tags. Publishes nothing.
  * @param {Preparation} preparation
  * @returns {Promise<{ version: string, packed: Packed[] }>}
  */
@@ -45,10 +44,11 @@ export async function prepareRelease({ root, folder, privateKey, build, image = 
     await writeFile(join(folder, `entrepot-${version}.cdx.json`), `${JSON.stringify(bill, undefined, 2)}\n`);
   });
   const chart = join(root, 'deploy/helm/entrepot');
-  if (existsSync(chart)) await step('package the chart', () => packageChart(chart, folder, version));
-  const buildImage = join(root, 'scripts/build-image.mjs');
-  if (image && existsSync(buildImage))
-    await step('build the image', () => run(root, [process.execPath, buildImage, folder, version]));
+  await step('package the chart', () => packageChart(chart, folder, version));
+  if (image) {
+    const script = join(root, 'scripts/build-image.mjs');
+    await step('build the image', () => run(root, [process.execPath, script, folder, version]));
+  }
   await step('sum and sign', () => signRelease(folder, privateKey));
   await step('commit and tag', async () => {
     await run(root, ['git', 'add', '--all']);

@@ -21,7 +21,7 @@ const DRIVERS = [
  * What is in the image, and what is not.
  * @param {ImageSetting} setting
  */
-export async function contents({ tally, store, image }) {
+export async function contents({ tally, store, folder, image }) {
   await tally.check('image: it is as small as it should be', async () => {
     const [unpacked, packed] = [await store.unpackedBytes(image), await store.packedBytes(image)];
     note(`image: ${megabytes(unpacked)} unpacked, ${megabytes(packed)} packed`);
@@ -42,6 +42,13 @@ export async function contents({ tally, store, image }) {
       'HOME=/tmp',
       'NODE_ENV=production',
     ]);
+  });
+  await tally.check('image: the script of a release writes it with its version', async () => {
+    const archive = await store.release(folder, '9.8.7');
+    const said = JSON.parse(await store.skopeo(['inspect', '--config', '--raw', `docker-archive:${archive}`]));
+    assert.equal(said.config.Labels['org.opencontainers.image.version'], '9.8.7');
+    assert.match(said.config.Labels['org.opencontainers.image.revision'], /^[0-9a-f]{40}$/);
+    assert.deepEqual(said.config.Healthcheck.Test, ['CMD', 'node', '/app/entrepot.js', 'health']);
   });
   await tally.check('image: nothing is in it that does not run', async () => {
     const names = [
