@@ -11,6 +11,7 @@ import { describeVersions } from './proxy/describe-versions.js';
 import { withDefaults } from './request/merge-headers.js';
 import { heal } from './proxy/heal.js';
 import { readPart } from './proxy/read-part.js';
+import { resolveAlias } from './proxy/resolve-alias.js';
 import { errorReply } from './reply/error-reply.js';
 import { Fetching } from './fetch/fetching.js';
 import { createCleanup } from './hosted/cleanup.js';
@@ -66,6 +67,9 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
         return await serveDocument(context, resource);
       case 'passthrough':
         return await passthrough.serve(context, resource);
+      case 'alias':
+        // `handle` has resolved it.
+        throw new EntrepotError('plugin', `The alias ${resource.key} led to another one`);
       case 'upload':
         return await changes.change(context, resource);
       case 'session':
@@ -151,6 +155,12 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
           const caller = await authenticate(definition, request, need);
           context = { ...context, caller };
           authorize(definition, request, need, caller);
+        }
+        if (resource.kind === 'alias') {
+          requireMethod(request, ['GET']);
+          resource = await resolveAlias({ definition, services, fetching }, context, resource);
+          const other = neededFor(definition, request, resource);
+          if (other !== undefined) authorize(definition, request, other, context.caller);
         }
         const reply = withHeaders(await serve(context, resource));
         return need === undefined ? reply : withCaller(forCallersOnly(reply), context.caller.name);

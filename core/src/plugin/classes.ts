@@ -18,6 +18,7 @@ import type {
   RenderedDocument,
 } from '../api/protocol.js';
 import type { Table, TableMaker } from '../formats/tables/index.js';
+import type { AliasClass } from './alias.js';
 import type { LocalReply, Resource, Route } from './resource.js';
 
 /**
@@ -310,6 +311,10 @@ export interface Production<Self> {
 export interface ProduceContext {
   /** An empty folder of its own; removed when the files were stored. */
   readonly folder: string;
+  /** The cached copy that is made anew. Absent: there is none. */
+  readonly kept?: ReadContent | undefined;
+  /** Lists the keys of what is kept below a prefix that ends in `/`, in code-point order. */
+  keys(prefix: string): Promise<readonly string[]>;
   /** Aborted when it takes too long or the server shuts down. Child processes end with it. */
   readonly signal: AbortSignal;
   read: VerifyContext['read'];
@@ -546,7 +551,8 @@ export interface SessionStep {
 }
 
 /** A class of a proxy. */
-export type ProxyClass<Self = unknown> = ArtifactClass<Self> | DocumentClass<Self> | PassthroughClass<Self>;
+export type ProxyClass<Self = unknown> =
+  ArtifactClass<Self> | DocumentClass<Self> | PassthroughClass<Self> | AliasClass<Self>;
 /** A class of a hosted repository. */
 export type HostedClass<Self = unknown> =
   ArtifactClass<Self> | DocumentClass<Self> | ListingClass<Self> | ChangeClass<Self> | SessionClass<Self>;

@@ -1,4 +1,5 @@
 export * from './blob-store.js';
+export * from './alias.js';
 export * from './classes.js';
 export * from './cleanup.js';
 export * from './protocol.js';

@@ -26,6 +26,7 @@ const CLASSES: Readonly<Record<string, readonly string[]>> = {
   artifact: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy'],
   document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse', 'summarize', 'table'],
   passthrough: ['kind', 'about', 'method', 'upstream', 'policy', 'adapt', 'shareFor'],
+  alias: ['kind', 'about', 'policy', 'resolve'],
   listing: ['kind', 'about', 'reply', 'policy', 'entries', 'render', 'join'],
   change: ['kind', 'about', 'action', 'policy', 'bounds', 'make'],
   session: ['kind', 'about', 'policy', 'maxBytes', 'step', 'reply'],

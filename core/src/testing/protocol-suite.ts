@@ -27,7 +27,7 @@ export interface ProtocolCapabilities {
   readonly dates?: boolean;
 }
 
-const KINDS: ReadonlySet<string> = new Set(['artifact', 'document', 'local', 'passthrough', 'upload']);
+const KINDS: ReadonlySet<string> = new Set(['artifact', 'document', 'local', 'passthrough', 'alias', 'upload']);
 const SECRET = 'client-secret-3f9a';
 
 /** Runs a plugin in the real pipeline and checks what every protocol promises. Give the same `subject` to `runSuite`. */
@@ -160,7 +160,7 @@ function defineAttacks({ check }: Checks<Fixtures>): void {
     const protocol = await create();
     const base = 'https://upstream.example.com/a/base/';
     for (const { label, resource } of [...routed(protocol, subject), ...fuzzed(protocol, subject)]) {
-      if (resource.kind === 'local' || resource.kind === 'upload' || resource.kind === 'session') continue;
+      if (!('upstreamPath' in resource)) continue;
       const { upstreamPath } = resource;
       const place = `${label}: the upstream path ${JSON.stringify(upstreamPath)}`;
       assert.ok(/^[!-~]*$/.test(upstreamPath) && !/[#\\]/.test(upstreamPath), `${place} is not percent-encoded`);

@@ -86,6 +86,12 @@ class HttpRequest implements EngineRequest {
     this.#senderOf = repository.senderOf;
   }
 
+  /** Looked for when it is asked: only aliases need it. */
+  get connection(): string | undefined {
+    const { remoteAddress, remotePort } = this.body.socket;
+    return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`;
+  }
+
   /** Looked for when it is asked: only changes need it. */
   get sender(): Sender {
     return this.#senderOf(this.body);

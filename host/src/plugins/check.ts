@@ -106,7 +106,7 @@ function checkDeclared(plugin: Fields): Mismatch[] {
 }
 
 const CLASS_KINDS: Readonly<Record<string, readonly unknown[]>> = {
-  proxy: ['artifact', 'document', 'passthrough'],
+  proxy: ['artifact', 'document', 'passthrough', 'alias'],
   hosted: ['artifact', 'document', 'listing', 'change', 'session'],
 };
 

@@ -177,6 +177,14 @@ export class Descriptions {
     });
   }
 
+  /** The document that clients get now, parsed. @throws EntrepotError when it cannot be had */
+  async current(document: DocumentResource): Promise<{ readonly parsed: Parsed; readonly digest: Digest }> {
+    return await this.#reader.current(document, async (entry, content) => {
+      const { parsed } = await this.reading(document, entry, content);
+      return { parsed, digest: entry.digest };
+    });
+  }
+
   #contentOf(result: FlightResult): Content {
     return result.kind === 'unstored' ? result.content : this.#reader.stored(result.entry);
   }

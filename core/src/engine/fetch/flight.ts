@@ -92,6 +92,11 @@ export class Flight implements SharedFlight {
     this.#abort.abort(reason);
   }
 
+  /** The spool of the body. Absent: none has begun. */
+  get spool(): Spool | undefined {
+    return this.#spool;
+  }
+
   /** Makes the spool of the body. @param size that it is said to have, in bytes. Absent: it is not known */
   beginSpool(size?: number): Spool {
     return this.useSpool(new Spool(this.#spools, size));

@@ -24,12 +24,14 @@ export interface ProducedMember {
 
 /**
  * Has the protocol make the bytes of `members`, all in one go, and keeps them as blobs.
+ * @param kept the cached copy of what is made anew
  * @returns an entry for each member, in order; none of them is published yet
  */
 export async function produce(
   context: FetchContext,
   members: readonly ProducedMember[],
   signal: AbortSignal,
+  kept?: Entry,
 ): Promise<readonly Entry[]> {
   const { definition, services } = context;
   const [{ resource: first }] = members as [ProducedMember];
@@ -37,7 +39,7 @@ export async function produce(
   await mkdir(folder, 0o700);
   try {
     const reads = new HookReads(context.reader, first);
-    const files = await callProduce(context, reads, first, folder, signal);
+    const files = await callProduce(context, reads, first, kept, folder, signal);
     const inside = `${await realpath(folder)}${sep}`;
     return await Promise.all(
       members.map(async (member) => {
@@ -56,9 +58,10 @@ export async function produce(
 }
 
 async function callProduce(
-  { definition }: FetchContext,
+  { definition, reader, services }: FetchContext,
   reads: HookReads,
   resource: Stored,
+  kept: Entry | undefined,
   folder: string,
   stop: AbortSignal,
 ): Promise<readonly ProducedFile[]> {
@@ -67,6 +70,8 @@ async function callProduce(
   try {
     return await resource.produce({
       folder,
+      kept: kept && reader.keptContent(resource, kept),
+      keys: async (prefix) => (await services.storage.entries.keys.find(definition.name, prefix)).keys,
       read: (other) => reads.read(other),
       signal: AbortSignal.any([stop, deadline]),
     });

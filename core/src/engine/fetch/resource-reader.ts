@@ -57,33 +57,61 @@ export class ResourceReader {
    * fails and the rule lets it.
    */
   async read(resource: Stored, reads?: Set<() => void>): Promise<ReadContent> {
+    return await this.current(
+      resource,
+      async (entry, content) => {
+        return content === undefined ? this.keptContent(resource, entry) : await this.#copied(resource, entry, content);
+      },
+      reads,
+    );
+  }
+
+  /**
+   * Hands over the copy of `resource` that clients get now: kept and fresh, else of a flight; a stale one when that fails and the rule
+   * lets it. `content` has the bytes of one that is not kept, for as long as `use` runs.
+   */
+  async current<Result>(
+    resource: Stored,
+    use: (entry: Entry, content?: Content) => Promise<Result>,
+    reads?: Set<() => void>,
+  ): Promise<Result> {
     const { negative, services } = this.#context;
     const kept = await this.keptCopy(resource);
     const rule = freshnessRule(this.#context, resource);
     const state = kept && standing(kept, rule, services.clock.now());
-    if (kept !== undefined && state?.fresh === true) return this.#withHeaders(resource, kept);
+    if (kept !== undefined && (state?.fresh === true || resource.keptOnly)) return await use(kept);
+    if (resource.keptOnly)
+      throw new EntrepotError('not-found', `${resource.key} is not kept`, { code: 'NOT_KEPT' });
     try {
       await negative.check(resource.key);
       const staleAfter = state?.ifError === true ? rule.staleAfter : Infinity;
-      return await this.fetched(resource, kept, (result) => this.#ownContent(resource, result), { reads, staleAfter });
+      return await this.fetched(
+        resource,
+        kept,
+        (result) => use(result.entry, result.kind === 'unstored' ? result.content : undefined),
+        { reads, staleAfter },
+      );
     } catch (error) {
       const failure = asEntrepotError(error, 'plugin', `Reading ${resource.key} failed`);
       if (failure.kind === 'not-found') await negative.remember(resource.key, failure, rule);
       if (kept !== undefined && (failure.staleAllowed || failure.kind === 'plugin') && state?.ifError === true)
-        return this.#withHeaders(resource, kept);
+        return await use(kept);
       throw failure;
     }
   }
 
   /** The bytes of a flight for as long as their reader needs them: an unkept body goes with its flight, so it is copied. */
-  async #ownContent(resource: Stored, result: FlightResult): Promise<ReadContent> {
-    if (result.kind !== 'unstored') return this.#withHeaders(resource, result.entry);
-    const bytes = await result.content.bytes(this.#context.definition.limits.maxDocumentBytes);
-    const content = contentOf(bytes.length, result.content.mediaType, () => [bytes]);
-    return this.#withHeaders(resource, result.entry, content);
+  async #copied(resource: Stored, entry: Entry, content: Content): Promise<ReadContent> {
+    const bytes = await content.bytes(this.#context.definition.limits.maxDocumentBytes);
+    return this.keptContent(
+      resource,
+      entry,
+      contentOf(bytes.length, content.mediaType, () => [bytes]),
+    );
   }
 
-  #withHeaders(resource: Stored, entry: Entry, content = this.stored(entry)): ReadContent {
+  /** The bytes of an entry as hooks read them. */
+  keptContent(resource: Stored, entry: Entry, content = this.stored(entry)): ReadContent {
     return { ...content, headers: verifiedHeaders(resource, headersOf(entry)) };
   }
 

@@ -52,7 +52,7 @@ async function fetchAnew(
   const { services } = context;
   const members = membersOf(resource);
   const { entries, lacking } = resource.produced
-    ? { entries: await produceAll(context, members, signal), lacking: undefined }
+    ? { entries: await produceAll(context, members, signal, kept), lacking: undefined }
     : await fetchAll(context, members, signal);
   if (members.length === 1)
     return { entries: [await putEntry(services, resource, entries[0] as Entry, kept, fence)], lacking };
@@ -89,10 +89,11 @@ async function produceAll(
   context: FetchContext,
   members: readonly Stored[],
   signal: AbortSignal,
+  kept: Entry | undefined,
 ): Promise<readonly Entry[]> {
   const described: ProducedMember[] = [];
   for (const resource of members) described.push({ resource, description: await context.policy.described(resource) });
-  return await produce(context, described, signal);
+  return await produce(context, described, signal, kept);
 }
 
 async function fetchAll(context: FetchContext, members: readonly Stored[], signal: AbortSignal): Promise<WholeResult> {

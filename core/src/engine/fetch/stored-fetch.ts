@@ -17,6 +17,7 @@ import { ClusterPart, isLeaseLost } from './cluster-part.js';
 import type { FetchPolicy } from './fetch-policy.js';
 import { Flight } from './flight.js';
 import { planIncoming } from './incoming.js';
+import { OtherMirrors } from './other-mirrors.js';
 import { verifiedHeaders } from './kept-headers.js';
 import type { Reading } from './known-descriptions.js';
 import { settledMediaType } from './media-type.js';
@@ -217,11 +218,16 @@ class StoredFetch {
     promised: readonly Integrity[],
     description: LocatedDescription | undefined,
   ): Promise<FlightResult> {
-    try {
-      return await this.#take(reply, promised, description);
-    } catch (error) {
-      reply.body.destroy();
-      throw error;
+    const mirrors = new OtherMirrors(this.#context, this.#plan.resource, this.#transfer);
+    for (let current = reply; ; ) {
+      try {
+        return await this.#take(current, promised, description);
+      } catch (error) {
+        current.body.destroy();
+        const other = await mirrors.after(current, error, this.#flight);
+        if (other === undefined) throw error;
+        current = other;
+      }
     }
   }
 
@@ -235,7 +241,7 @@ class StoredFetch {
     const coordinates = description?.coordinates ?? resource.coordinates;
     const incoming = planIncoming(resource, kept, reply, asked);
     const { promised, said, provisional, unsettled, size, doubt, headers } = incoming;
-    const spool = this.#flight.beginSpool(size);
+    const spool = this.#flight.spool ?? this.#flight.beginSpool(size);
     if (!unsettled) this.#verification.requireMediaType(provisional, reply);
     this.#transfer.bounds.check(size ?? 0);
     const announce = (body: Spool): void =>

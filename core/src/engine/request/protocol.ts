@@ -4,6 +4,7 @@ import { asEntrepotError, type EntrepotError } from '../../api/errors.js';
 import type { FreshnessRule } from '../../api/freshness.js';
 import type { PartReference, RenderedError, RequestHead } from '../../api/protocol.js';
 import type { TokenRecord } from '../../api/token.js';
+import type { AliasClass } from '../../plugin/alias.js';
 import type {
   ArtifactClass,
   ChangeClass,
@@ -17,7 +18,8 @@ import type {
 import type { CleanupContext, Retirement, StoredVersion } from '../../plugin/cleanup.js';
 import type { AnyDeclaredPlugin, HostedSide, ProtocolInstance } from '../../plugin/protocol.js';
 import { isLocalReply, type Resource, type Route } from '../../plugin/resource.js';
-import type { BoundResource, PassthroughResource, SessionResource, UploadResource } from './resource.js';
+import { hook } from './call-hook.js';
+import type { AliasResource, BoundResource, PassthroughResource, SessionResource, UploadResource } from './resource.js';
 import { ArtifactResource, DocumentResource, ListingResource, type Binding } from './stored-resource.js';
 
 /** Any class of either side. */
@@ -25,6 +27,7 @@ export type AnyClass = (
   | ArtifactClass<unknown>
   | DocumentClass<unknown, Parsed>
   | PassthroughClass<unknown>
+  | AliasClass<unknown>
   | ListingClass<unknown>
   | ChangeClass<unknown>
   | SessionClass<unknown>
@@ -34,6 +37,9 @@ export type AnyClass = (
 export type AnySide = HostedSide<unknown, TokenRecord, ProtocolInstance, AnyClass>;
 
 const SIDES = ['proxy', 'hosted'] as const;
+
+/** The kinds of resources that an alias may lead to. */
+const LED_TO: ReadonlySet<string> = new Set<BoundResource['kind']>(['artifact', 'document', 'local']);
 
 /** Gives the side of a format for one kind of repository. `undefined`: it has no such repositories. */
 export function sideOf(plugin: AnyDeclaredPlugin, kind: 'proxy' | 'hosted'): AnySide | undefined {
@@ -110,6 +116,8 @@ export class Protocol implements Binding {
         return new ListingResource(this, route, declared);
       case 'passthrough':
         return this.#passthrough(route, declared);
+      case 'alias':
+        return this.#alias(route, declared);
       case 'change':
         return this.#upload(route, declared);
       case 'session':
@@ -179,6 +187,25 @@ export class Protocol implements Binding {
     return typeof fact === 'function'
       ? (fact as (resource: Resource, self: unknown) => Value)(resource, this.self)
       : fact;
+  }
+
+  #alias(named: Resource, declared: AliasClass<unknown>): AliasResource {
+    return {
+      kind: 'alias',
+      named,
+      key: named.key,
+      class: named.class,
+      coordinates: named.coordinates,
+      accessName: this.#fact(declared.policy?.accessName, named),
+      forAnyName: declared.policy?.forAnyName,
+      resolve: async (context) =>
+        await hook(this.id, 'resolve', async () => {
+          const found = await declared.resolve(named, context, this.self);
+          const bound = found && this.bind(found);
+          if (bound === undefined || LED_TO.has(bound.kind)) return bound;
+          throw new Error(`an alias led to a resource of the kind ${bound.kind}`);
+        }),
+    };
   }
 
   #passthrough(named: Resource, declared: PassthroughClass<unknown>): PassthroughResource {

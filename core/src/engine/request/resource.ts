@@ -4,6 +4,7 @@ import type { PackageCoordinates } from '../../api/coordinates.js';
 import type { ChangeReply, HostedChange, HostedContext, SessionState } from '../../api/hosted.js';
 import type { Integrity } from '../../api/integrity.js';
 import type { AdaptContext, AdaptedReply, AdaptedRequest, AdaptReplyContext } from '../../api/protocol.js';
+import type { ResolveContext } from '../../plugin/alias.js';
 import type { PassedReply, SessionStep } from '../../plugin/classes.js';
 import type { LocalReply, Resource } from '../../plugin/resource.js';
 import type { UpstreamLocation } from './resource-facts.js';
@@ -19,6 +20,7 @@ export type BoundResource =
   | DocumentResource
   | ListingResource
   | LocalResource
+  | AliasResource
   | PassthroughResource
   | UploadResource
   | SessionResource;
@@ -35,6 +37,16 @@ export interface GuardedResource {
 /** A reply as a resource. */
 export interface LocalResource extends LocalReply {
   readonly kind: 'local';
+}
+
+/** A path that stands for another resource. */
+export interface AliasResource extends GuardedResource {
+  readonly kind: 'alias';
+  readonly key: string;
+  readonly class: string;
+  readonly coordinates?: PackageCoordinates | undefined;
+  /** Finds the resource for one request. `undefined`: there is none. */
+  resolve(context: ResolveContext): Promise<BoundResource | undefined>;
 }
 
 /** A question that is asked of the upstream every time. */

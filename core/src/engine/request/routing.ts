@@ -10,6 +10,8 @@ import type { BoundResource } from './resource.js';
 /** The bound on remembered targets of one repository, and the weight of each besides its text. Bytes. */
 const MAX_BYTES = 4 * 1024 * 1024;
 const OVERHEAD = 600;
+/** The kinds of resources that are remembered. */
+const REMEMBERED: ReadonlySet<string> = new Set<BoundResource['kind']>(['artifact', 'document', 'alias']);
 
 /**
  * Names what requests are for. Routing is pure: what looked at no header names the same for everybody who asks for that target, and is
@@ -34,7 +36,7 @@ export class Routing {
     if (known !== undefined) return known;
     const { resource, isForAll } = this.#redirected(request) ?? this.#routed(request);
     requireSafe(resource, method);
-    if (isForAll && (resource.kind === 'artifact' || resource.kind === 'document')) this.#known.set(target, resource);
+    if (isForAll && REMEMBERED.has(resource.kind)) this.#known.set(target, resource);
     return resource;
   }
 

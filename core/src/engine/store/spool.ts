@@ -202,6 +202,7 @@ export class Spool {
   /** Drops all bytes, to begin anew. Only before there are followers; verifiers of dropped bytes fail. */
   async rewind(): Promise<void> {
     this.rewinds += 1;
+    this.#finished = false;
     for (const { stream } of this.#followers) stream.destroy(beganAnew());
     await this.#writing;
     await this.#file.clear();

@@ -1,12 +1,17 @@
 import { EntrepotError, printableUrl } from '../../api/errors.js';
 import type { TransportReply } from '../../api/transport.js';
 import { Breaker } from '../../formats/breaker.js';
+import { Lru } from '../../formats/lru.js';
 import type { EngineServices, RepositoryDefinition, ConfiguredUpstream } from '../store/repository.js';
 import type { UpstreamQuery } from './query.js';
 import { parseRetryAfter } from './upstream-reply.js';
 
 /** The longest that an upstream is left alone because it asks for that; seconds. */
 const MAX_LEFT_ALONE = 60;
+/** The time for which a place with wrong bytes is asked last; milliseconds. */
+const DISTRUSTED_FOR = 60_000;
+/** The bound on such places. */
+const MAX_DISTRUSTED = 10_000;
 
 /** A place that is asked. */
 export interface Candidate {
@@ -29,6 +34,8 @@ export class UpstreamChoice {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
   readonly #health = new Map<string, Breaker>();
+  /** Until when places are asked last, by URL. */
+  readonly #distrusted = new Lru<number>(MAX_DISTRUSTED, () => 1);
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
     this.#definition = definition;
@@ -50,7 +57,12 @@ export class UpstreamChoice {
     const [first = passedOver[0]] = inTurn;
     if (skipUnhealthy && first !== undefined && !isHealthy(first)) return { candidates: [], named: 0, skipped: first };
     const asked = [...inTurn, ...(skipUnhealthy ? [] : passedOver)];
-    const candidates = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path as string), upstream }));
+    const inOrder = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path as string), upstream }));
+    const isDistrusted = ({ url }: Candidate): boolean => (this.#distrusted.get(url.href) ?? 0) > now;
+    const candidates = [
+      ...inOrder.filter((candidate) => !isDistrusted(candidate)),
+      ...inOrder.filter((candidate) => isDistrusted(candidate)),
+    ];
     const skipped = skipUnhealthy ? passedOver[0] : undefined;
     if (location === undefined) return { candidates, named: 0, skipped };
     const places = [location, ...mirrors].map(locate).map((url): Candidate => {
@@ -71,6 +83,11 @@ export class UpstreamChoice {
     this.#health.set(upstream.url, health);
     const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], clock.now()) ?? 0, MAX_LEFT_ALONE) * 1000;
     health.failed(clock.monotonic(), wanted);
+  }
+
+  /** Notes that `url` sent bytes that are not what was promised: for a while it is asked last. */
+  distrust(url: string): void {
+    this.#distrusted.set(url, this.#services.clock.monotonic() + DISTRUSTED_FOR);
   }
 
   /** Notes an answer: it is healthy. */

@@ -74,6 +74,17 @@ export class Upstreams {
     throw refusal(url, reply, this.#services.clock.now());
   }
 
+  /** Whether several upstreams of `scope` have the same. */
+  hasMirrors({ scope, order }: Pick<UpstreamQuery, 'scope' | 'order'>): boolean {
+    if (order === 'origins') return false;
+    return this.#definition.upstreams.filter((upstream) => upstream.scope === scope).length > 1;
+  }
+
+  /** Notes that `url` sent bytes that are not what was promised: for a while it is asked last. */
+  distrust(url: string): void {
+    this.#choice.distrust(url);
+  }
+
   /** Whether it is known in which network the host of `url` is: that of an upstream, or of where one led to. */
   knowsZone(url: string): boolean {
     return this.#exchange.knowsZone(url);

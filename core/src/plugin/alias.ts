@@ -1,0 +1,49 @@
+import type { PolicyFacts, Parsed } from './classes.js';
+import type { Resource, Route } from './resource.js';
+
+/** A document as it is served now. */
+export interface ResolvedDocument<Document extends Parsed = Parsed> {
+  /** What its class made of it. */
+  readonly document: Document;
+  /** The digest of its bytes. */
+  readonly digest: string;
+}
+
+/** Context of `resolve`. */
+export interface ResolveContext {
+  /** The client's address. Absent: it is not known. */
+  readonly client: string | undefined;
+  /** Names the connection that the request came by, among those of this process. Absent: it is not known. */
+  readonly connection: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /**
+   * Reads a document of this repository, cached or fetched by the same pipeline.
+   * @throws EntrepotError as a client would be answered
+   */
+  document<Document extends Parsed>(resource: Resource): Promise<ResolvedDocument<Document>>;
+  /** Lists the keys of what is kept below a prefix that ends in `/`, in code-point order. */
+  keys(prefix: string): Promise<readonly string[]>;
+}
+
+/**
+ * Paths that stand for other resources, by what documents say: a file of a suite stands for the bytes that the signed index of the
+ * moment names. Nothing is stored under them. What they lead to is authorized, judged, cached and served as any other resource.
+ */
+export interface AliasClass<Self = unknown> {
+  readonly kind: 'alias';
+  /** One line about it, for the readers of the plugin. */
+  readonly about: string;
+  readonly policy?: Pick<PolicyFacts<Self>, 'accessName' | 'forAnyName'> | undefined;
+  /**
+   * Finds the resource for one request: an artifact, a document or a reply, not another alias. Quick: documents that it reads are cached.
+   * `undefined` is 404.
+   * @throws EntrepotError as `route`
+   */
+  resolve(resource: Resource, context: ResolveContext, self: Self): Promise<Route | undefined>;
+}
+
+/** Declares a class of aliases. */
+export function aliasClass<Self = unknown>(declared: Omit<AliasClass<Self>, 'kind'>): AliasClass<Self> {
+  return Object.freeze({ kind: 'alias', ...declared });
+}
