@@ -7,6 +7,7 @@ export const PUBLISHED = [
   'plugins/go',
   'plugins/oci',
   'plugins/helm',
+  'plugins/linux-repos',
   'plugins/scanner-osv',
   'plugins/scanner-trivy',
   'plugins/scanner-grype',

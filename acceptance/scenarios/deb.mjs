@@ -1,0 +1,251 @@
+import { strict as assert } from 'node:assert';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { get } from '@entrepot/fixtures/get';
+import { outputOf } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { Apt } from '../clients/apt.mjs';
+import { DebArchive, DebMirror } from '../servers/deb-archive.mjs';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { note } from '../tally.mjs';
+
+/** @import { Tally } from '../tally.mjs' */
+/** @import { CommandResult } from '@entrepot/fixtures/run-command' */
+
+const PLUGIN = fileURLToPath(new URL('../../plugins/linux-repos', import.meta.url));
+const POLICY = { rules: [{ id: 'no-world', match: { purl: ['pkg:deb/debian-12/earth'] }, action: 'deny' }] };
+
+/**
+ * The apt of this machine behind a proxy of a signed archive: by names and by sums, without the archive, while that is being changed, with
+ * mirrors that are wrong, and with a policy.
+ * @param {Tally} tally
+ * @param {{ rounds: number, clients: number, megabytes: number }} size of the race, and of the package that many want at once
+ */
+export async function deb(tally, { rounds, clients, megabytes }) {
+  if (!(await Apt.isThere())) {
+    note('no apt-get, dpkg-deb, gpg or xz on this machine: deb is left out');
+    return;
+  }
+  await usual(tally, megabytes);
+  await poisoned(tally);
+  await race(tally, { rounds, clients, isByHash: true });
+  await race(tally, { rounds, clients, isByHash: false });
+}
+
+/**
+ * @typedef {object} Scene
+ * @property {DebArchive} archive
+ * @property {DebMirror[]} mirrors
+ * @property {EntrepotServer} server
+ * @property {(name: string, options?: readonly string[]) => Promise<Apt>} apt a client in a root of its own
+ */
+
+/**
+ * @param {{ mirrors?: number, options?: object, freshFor?: string, more?: Record<string, unknown>, byHash?: boolean }} settings
+ * @param {(scene: Scene) => Promise<void>} use
+ */
+async function withArchive({ mirrors: count = 1, options = {}, freshFor = '2m', more = {}, byHash = true }, use) {
+  await withScratch('deb', async (folder) => {
+    const archive = await new DebArchive(folder, { byHash }).open();
+    const mirrors = await Promise.all(Array.from({ length: count }, () => new DebMirror(() => archive.files).start()));
+    const definition = {
+      type: 'deb',
+      upstreams: mirrors.map(({ url }) => ({ url })),
+      signatures: { keyrings: [archive.keyring] },
+      cache: { generations: { freshFor, staleAfter: '1m', negativeFor: '0s' } },
+      ...options,
+    };
+    const server = new EntrepotServer({ folder, port: await freePort(), repositories: { debian: definition }, more: { plugins: [PLUGIN], ...more } });
+    const source = `deb [signed-by=${archive.keyring}] ${server.url}/debian stable main`;
+    const apt = async (/** @type {string} */ name, /** @type {readonly string[] | undefined} */ words) =>
+      await new Apt(join(folder, name), words).open([source]);
+    try {
+      await use({ archive, mirrors, server, apt });
+    } finally {
+      await server.kill();
+      await Promise.all(mirrors.map((mirror) => mirror.stop()));
+      await archive.close();
+    }
+  });
+}
+
+/** @param {Tally} tally @param {number} megabytes */
+async function usual(tally, megabytes) {
+  await withArchive({ more: { policy: POLICY } }, async ({ archive, mirrors, server, apt }) => {
+    const [mirror] = /** @type {[DebMirror]} */ (mirrors);
+    await archive.build('hello', '1.0');
+    await archive.build('large', '1.0', { size: megabytes * 1024 * 1024 });
+    await archive.build('world', '2.0', { source: 'earth (1.9)' });
+    await archive.publish();
+    await server.start();
+    const ways = { 'by sums': [], 'by names': ['Acquire::By-Hash=no'] };
+    for (const [way, options] of Object.entries(ways)) {
+      await tally.check(`deb: apt updates and downloads, index files ${way}`, async () => {
+        const client = await apt(`client ${way}`.replaceAll(' ', '-'), options);
+        succeeded(await client.run('update'));
+        succeeded(await client.download('hello'));
+        assert.deepEqual(await client.archives(), ['hello_1.0_all.deb']);
+      });
+    }
+    await tally.check('deb: apt prints why policy refuses a package, and its index still verifies', async () => {
+      const client = await apt('denied');
+      succeeded(await client.run('update'));
+      const result = await client.download('world');
+      assert.notEqual(result.code, 0, outputOf(result));
+      assert.match(result.stderr, /403 .*no-world/, outputOf(result));
+      note(`deb: apt prints: ${/403 .*/.exec(result.stderr)?.[0]}`);
+      const { path } = archive.packages.find(({ name }) => name === 'world') ?? { path: '' };
+      for (const method of ['GET', 'HEAD'])
+        assert.equal((await get(`${server.url}/debian/${path}`, { method })).status, 403);
+      assert.ok(!mirror.asked.includes(path), 'the mirror was asked for what is refused');
+    });
+    await tally.check(`deb: 25 cold clients of a package of ${megabytes} MB are one request`, async () => {
+      const { path, bytes } = archive.packages.find(({ name }) => name === 'large') ?? { path: '', bytes: Buffer.alloc(0) };
+      mirror.asked = [];
+      const replies = await Promise.all(Array.from({ length: 25 }, () => get(`${server.url}/debian/${path}`)));
+      for (const { status, body } of replies) assert.ok(status === 200 && body.equals(bytes), `${status}, ${body.length} bytes`);
+      assert.deepEqual(mirror.asked, [path]);
+    });
+    await mirror.stop();
+    await server.stop();
+    await server.start();
+    for (const [way, options] of Object.entries(ways)) {
+      await tally.check(`deb: apt needs no archive for what is cached, after a restart, ${way}`, async () => {
+        const client = await apt(`offline ${way}`.replaceAll(' ', '-'), options);
+        succeeded(await client.run('update'));
+        succeeded(await client.download('hello', 'large'));
+        assert.equal((await client.archives()).length, 2);
+      });
+    }
+  });
+}
+
+/** @param {Tally} tally */
+async function poisoned(tally) {
+  /** What is wrong with the first mirror. @type {Record<string, (path: string, bytes: Buffer) => Buffer>} */
+  const spoils = {
+    'a wrong byte in an index': (path, bytes) => (path.includes('Packages') || path.includes('by-hash') ? flipped(bytes) : bytes),
+    'a wrong byte in a package': (path, bytes) => (path.endsWith('.deb') ? flipped(bytes) : bytes),
+    'a wrong byte in a Release file': (path, bytes) => (path.includes('Release') ? flipped(bytes, 60) : bytes),
+    'a page in place of everything': () => Buffer.from('<html><body>Log in to this network</body></html>'),
+    'text before the signed block': (path, bytes) =>
+      path.endsWith('InRelease') ? Buffer.concat([Buffer.from('Suite: other\n'), bytes]) : bytes,
+    'an unsigned Release file': (path, bytes) =>
+      path.endsWith('InRelease') ? Buffer.from(bytes.toString().split('\n\n')[1]?.split('\n-----')[0] ?? '') : bytes,
+  };
+  for (const [what, spoil] of Object.entries(spoils)) {
+    await withArchive({ mirrors: 2 }, async ({ archive, mirrors, server, apt }) => {
+      const [first, second] = /** @type {[DebMirror, DebMirror]} */ (mirrors);
+      await archive.build('hello', '1.0', { size: 300 });
+      await archive.publish();
+      first.spoil = spoil;
+      await server.start();
+      await tally.check(`deb: the next mirror answers where one has ${what}`, async () => {
+        const client = await apt('client');
+        succeeded(await client.run('update'));
+        succeeded(await client.download('hello'));
+        assert.ok(first.asked.length > 0 && second.asked.length > 0, `${first.asked.length} ${second.asked.length}`);
+      });
+    });
+  }
+  await withArchive({ mirrors: 2, freshFor: '0s' }, async ({ archive, mirrors, server, apt }) => {
+    const [first, second] = /** @type {[DebMirror, DebMirror]} */ (mirrors);
+    await archive.build('hello', '1.0');
+    archive.age = -3_600_000;
+    await archive.publish();
+    const old = new Map(archive.files);
+    archive.age = 0;
+    await archive.build('hello', '2.0');
+    await archive.publish();
+    await server.start();
+    const client = await apt('client');
+    await tally.check('deb: a mirror that is behind does not move clients back in time', async () => {
+      succeeded(await client.run('update'));
+      first.spoil = second.spoil = (path, bytes) => old.get(path) ?? bytes;
+      await delay(1100);
+      await client.forget();
+      succeeded(await client.run('update'));
+      succeeded(await client.download('hello'));
+      assert.deepEqual(await client.archives(), ['hello_2.0_all.deb']);
+    });
+    await tally.check('deb: a Release file that is no longer valid is not taken, and the last one is served on', async () => {
+      first.spoil = second.spoil = (_path, bytes) => bytes;
+      await archive.build('hello', '3.0');
+      archive.age = -10_000;
+      archive.validFor = 1;
+      await archive.publish();
+      await client.forget();
+      succeeded(await client.run('update'));
+      succeeded(await client.download('hello'));
+      assert.deepEqual(await client.archives(), ['hello_2.0_all.deb']);
+      archive.age = 0;
+      archive.validFor = undefined;
+      await archive.publish();
+      await delay(1100);
+      await client.forget();
+      succeeded(await client.run('update'));
+      succeeded(await client.download('hello'));
+      assert.deepEqual(await client.archives(), ['hello_3.0_all.deb']);
+    });
+  });
+}
+
+/** Clients in loops while the archive is published anew again and again. @param {Tally} tally @param {{ rounds: number, clients: number, isByHash: boolean }} size */
+async function race(tally, { rounds, clients, isByHash }) {
+  const way = isByHash ? 'by sums' : 'by names';
+  await withArchive({ freshFor: '200ms', byHash: isByHash }, async ({ archive, server, apt }) => {
+    await archive.build('hello', '1.0');
+    await archive.publish();
+    await server.start();
+    const options = isByHash ? [] : ['Acquire::By-Hash=no'];
+    const all = await Promise.all(Array.from({ length: clients }, (_, index) => apt(`racer-${index}`, options)));
+    succeeded(await /** @type {Apt} */ (all[0]).run('update'));
+    await tally.check(`deb: ${clients} clients, ${rounds} rounds, an archive that changes every 200 ms, ${way}`, async () => {
+      let isOver = false;
+      let published = 1;
+      const publishing = (async () => {
+        for (; !isOver; published += 1) {
+          const next = delay(200);
+          await archive.build('hello', `1.${published}`);
+          await archive.publish();
+          await next;
+        }
+      })();
+      let left = rounds;
+      /** @type {Record<string, number>} */
+      const failures = {};
+      const examples = new Set();
+      const loop = async (/** @type {Apt} */ client) => {
+        while (left-- > 0) {
+          await client.forget();
+          const updated = await client.run('update');
+          const result = updated.code === 0 ? await client.download('hello') : updated;
+          if (result.code === 0 && !/^[EW]: /m.test(updated.stderr)) continue;
+          const text = updated.stderr + result.stderr;
+          const kind = /mismatch|unexpected size/i.test(text) ? 'mismatches' : 'others';
+          failures[kind] = (failures[kind] ?? 0) + 1;
+          if (examples.size < 3) examples.add(text.slice(0, 1500));
+        }
+      };
+      await Promise.all(all.map(loop));
+      isOver = true;
+      await publishing;
+      note(`deb: ${rounds} rounds ${way} while ${published} states were published: ${JSON.stringify(failures)}`);
+      assert.deepEqual(failures, {}, [...examples].join('\n'));
+    });
+  });
+}
+
+/** @param {CommandResult} result */
+function succeeded(result) {
+  assert.equal(result.code, 0, outputOf(result));
+  assert.doesNotMatch(result.stderr, /^[EW]: /m, outputOf(result));
+}
+
+/** @param {Buffer} bytes @param {number} [at] */
+function flipped(bytes, at = bytes.length - 10) {
+  const copy = Buffer.from(bytes);
+  copy[at] = (copy[at] ?? 0) ^ 1;
+  return copy;
+}

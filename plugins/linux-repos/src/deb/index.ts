@@ -1,0 +1,23 @@
+import { CLOCK, defineProtocolPlugin, LOGGER } from '@entrepot/core';
+import { CLASSES } from './classes.js';
+import { clientSetup } from './client-setup.js';
+import { debOptions } from './options.js';
+import { DebProxy } from './proxy.js';
+import { Signatures } from './signatures.js';
+
+export type { DebOptions } from './options.js';
+
+/** Repositories of Debian packages, for apt. */
+export default defineProtocolPlugin({
+  id: 'deb',
+  options: debOptions,
+  inject: { clock: CLOCK, logger: LOGGER },
+  // apt asks flat repositories for `/./InRelease`.
+  http: { dotSegments: 'collapse' },
+  clients: { setup: clientSetup },
+  proxy: {
+    classes: CLASSES,
+    create: async ({ options, services }) =>
+      new DebProxy(options, await Signatures.open(options.signatures, services.logger), services.clock),
+  },
+});

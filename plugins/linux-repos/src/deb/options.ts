@@ -1,0 +1,49 @@
+import { durationOption } from '@entrepot/core/formats';
+import { z } from 'zod';
+
+const time = durationOption();
+const duration = z.string({ error: time.expected }).transform(time.read);
+
+/** The options of a deb repository. */
+export const debOptions = z.strictObject({
+  signatures: z
+    .strictObject({
+      mode: z
+        .enum(['off', 'warn', 'enforce'])
+        .optional()
+        .describe('What a Release file with a wrong signature means. Default: enforce with keyrings, else warn.'),
+      keyrings: z
+        .array(z.string().min(1))
+        .default([])
+        .describe('Files with OpenPGP keys, armored or not: /usr/share/keyrings/debian-archive-keyring.gpg.'),
+    })
+    .prefault({})
+    .describe('Checks of the OpenPGP signatures of Release files.'),
+  unindexed: z
+    .enum(['revalidate', 'deny'])
+    .default('revalidate')
+    .describe('Packages that no verified index lists: passed on and asked again, or refused.'),
+  roots: z
+    .strictObject({
+      allow: z
+        .array(z.string().min(1))
+        .default(['**'])
+        .describe('Globs of suites and flat directories that clients may ask for: dists/bookworm*.'),
+      most: z.number().int().min(1).default(500).describe('How many of them are kept at the most.'),
+    })
+    .prefault({})
+    .describe('Suites and flat directories, found by what clients ask for.'),
+  keepGenerations: z
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(3)
+    .describe('Earlier states of a suite whose index files and packages are still found.'),
+  leaseFor: duration
+    .prefault('2m')
+    .describe('How long a client that reads index files by their names keeps the state that it began with.'),
+  allowRollback: z.boolean().default(false).describe('Whether a mirror may bring an older Release file than the last one.'),
+});
+
+export type DebOptions = z.output<typeof debOptions>;

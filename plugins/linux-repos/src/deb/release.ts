@@ -1,0 +1,119 @@
+import type { Content, Parsed } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
+import { cleartextOf, isClearsigned } from './clearsigned.js';
+
+/** The largest Release file that is read, in bytes. Debian's has 150 KB. */
+export const LARGEST_RELEASE = 16 * 1024 * 1024;
+
+/** An index file, as a Release file lists it. */
+export interface ListedFile {
+  readonly sha256: string;
+  readonly size: number;
+}
+
+/** A Release file that was read. */
+export interface Release extends Parsed {
+  /** Milliseconds since the epoch; `undefined` where it does not say. */
+  readonly date: number | undefined;
+  readonly validUntil: number | undefined;
+  /** Whether the archive has its index files under their sums, too. */
+  readonly byHash: boolean;
+  /** Index files by their path below the suite. */
+  readonly files: ReadonlyMap<string, ListedFile>;
+  /** SHA-256 by SHA-512, in hex. Empty where there is none. */
+  readonly sha256Of: ReadonlyMap<string, string>;
+  /** The distribution as OSV names it: `debian-12`, `ubuntu-22.04`. `undefined`: another one. */
+  readonly distribution: string | undefined;
+}
+
+/** Reads `InRelease` or `Release`. @throws EntrepotError `upstream-unavailable` for what is neither */
+export async function readRelease(content: Content, name: string): Promise<Release> {
+  if (content.size > LARGEST_RELEASE) throw malformed(name, `expected ${LARGEST_RELEASE} bytes at most`);
+  return parseRelease(textOf(await content.bytes(LARGEST_RELEASE)), name);
+}
+
+/** The text of a Release file. @throws EntrepotError for bytes that are not UTF-8 */
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8').decode(bytes);
+}
+
+/** Reads the text of a Release file, signed or not. @throws EntrepotError `upstream-unavailable` */
+export function parseRelease(text: string, name: string): Release {
+  const plain = isClearsigned(text) ? cleartextOf(text, name) : text.replaceAll('\r\n', '\n');
+  const fields = new Map<string, string>();
+  const lists = new Map<string, string[]>();
+  let list: string[] | undefined;
+  for (const line of plain.split('\n')) {
+    if (line.startsWith(' ')) {
+      list?.push(line.slice(1));
+      continue;
+    }
+    list = undefined;
+    const match = /^([A-Za-z0-9-]+):[ \t]*(.*)$/.exec(line);
+    if (match === null) {
+      if (line.trim() === '') continue;
+      throw malformed(name, 'expected lines of fields, such as "Suite: stable"');
+    }
+    const [, field = '', value = ''] = match;
+    const key = field.toLowerCase();
+    if (fields.has(key)) throw malformed(name, `the field ${field} stands there twice`);
+    fields.set(key, value.trim());
+    if (value.trim() === '') lists.set(key, (list = []));
+  }
+  const sha256 = readSums(lists.get('sha256'), 64, name);
+  if (sha256 === undefined) throw malformed(name, 'it has no SHA256 sums, and weaker ones are not trusted');
+  const byPath = new Map<string, string>();
+  for (const [path, { sum }] of readSums(lists.get('sha512'), 128, name) ?? []) byPath.set(path, sum);
+  const files = new Map<string, ListedFile>();
+  const sha256Of = new Map<string, string>();
+  for (const [path, { sum, size }] of sha256) {
+    files.set(path, { sha256: sum, size });
+    const sha512 = byPath.get(path);
+    if (sha512 !== undefined) sha256Of.set(sha512, sum);
+  }
+  return {
+    weight: plain.length + 400 * files.size,
+    date: dateOf(fields.get('date')),
+    validUntil: dateOf(fields.get('valid-until')),
+    byHash: fields.get('acquire-by-hash') === 'yes',
+    files,
+    sha256Of,
+    distribution: distributionOf(fields),
+  };
+}
+
+function readSums(
+  lines: readonly string[] | undefined,
+  length: number,
+  name: string,
+): Map<string, { readonly sum: string; readonly size: number }> | undefined {
+  if (lines === undefined) return undefined;
+  const found = new Map<string, { sum: string; size: number }>();
+  for (const line of lines) {
+    const match = /^[ \t]*([0-9a-fA-F]+)[ \t]+(\d{1,15})[ \t]+(\S+)[ \t]*$/.exec(line);
+    const [, sum = '', size = '', path = ''] = match ?? [];
+    if (match === null || sum.length !== length || !isSafe(path))
+      throw malformed(name, `expected lines "sum size path", found ${JSON.stringify(line.slice(0, 200))}`);
+    found.set(path, { sum: sum.toLowerCase(), size: Number(size) });
+  }
+  return found;
+}
+
+/** Whether a path stays below where it is resolved. */
+export function isSafe(path: string): boolean {
+  return !path.startsWith('/') && !/(?:^|\/)\.\.(?:\/|$)|[\\\u0000-\u001F\u007F]/.test(path);
+}
+
+function dateOf(text: string | undefined): number | undefined {
+  const time = text === undefined ? NaN : Date.parse(text);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** Debian names point releases (`12.8`), and advisories are by the release; Ubuntu's releases have both numbers. */
+function distributionOf(fields: ReadonlyMap<string, string>): string | undefined {
+  const version = /^\d+(?:\.\d+)?/.exec(fields.get('version') ?? '')?.[0];
+  const origin = fields.get('origin')?.toLowerCase();
+  if (version === undefined) return undefined;
+  if (origin === 'debian') return `debian-${version.split('.')[0]}`;
+  return origin === 'ubuntu' ? `ubuntu-${version}` : undefined;
+}

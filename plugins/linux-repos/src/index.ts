@@ -1,0 +1,1 @@
+export { default, type DebOptions } from './deb/index.js';

@@ -1,0 +1,49 @@
+import type { Content, Parsed } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
+
+/** The largest list of generations that is read, in bytes. */
+const LARGEST = 16 * 1024 * 1024;
+
+/** Documents of one root that were verified together, and are served together. */
+export interface Generation {
+  /** Differs when a document does. */
+  readonly id: string;
+  /** When it was published here; milliseconds since the epoch. */
+  readonly at: number;
+  /** What the upstream says of its age; milliseconds since the epoch. */
+  readonly date?: number | undefined;
+  /** SHA-256 of its pointer documents, in hex, by their name below the root. */
+  readonly pointers: Readonly<Record<string, string>>;
+}
+
+/** The generations of one root, newest first. */
+export interface Generations extends Parsed {
+  readonly list: readonly Generation[];
+}
+
+/** Reads the generations that were written by `printGenerations`. */
+export async function readGenerations(content: Content): Promise<Generations> {
+  const text = Buffer.from(await content.bytes(LARGEST)).toString('utf8');
+  const list = JSON.parse(text) as Generation[];
+  if (!Array.isArray(list) || list.length === 0) throw malformed('generations', 'there are none');
+  return { weight: 4 * text.length, list };
+}
+
+/** The generations with a new one, without those that nobody can still need. */
+export function withGeneration(
+  earlier: readonly Generation[],
+  added: Generation,
+  { keep, since }: { readonly keep: number; readonly since: number },
+): readonly Generation[] {
+  const others = earlier.filter(({ id }) => id !== added.id);
+  // One that was replaced a moment ago is that of clients who have just begun.
+  const kept = others.filter((_, index) => index < keep - 1 || (others[index - 1] ?? added).at >= since);
+  return [added, ...kept.slice(0, MOST)];
+}
+
+/** The bound on generations of one root. */
+const MOST = 1000;
+
+export function printGenerations(list: readonly Generation[]): string {
+  return JSON.stringify(list);
+}

@@ -1,0 +1,47 @@
+import { Readable } from 'node:stream';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { malformed } from '@entrepot/core/formats';
+import xz from 'xz-decompress';
+
+/** The largest index that is read, in bytes, unpacked. */
+const LARGEST = 4 * 1024 * 1024 * 1024;
+
+/**
+ * Unpacks an index by what it begins with: gzip, xz, zstd, or nothing. Runs in a thread.
+ * @returns `undefined` for a form that is not read (bzip2, lzma)
+ */
+export async function unpacked(packed: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array> | undefined> {
+  const pieces = packed[Symbol.asyncIterator]();
+  const { value: first = new Uint8Array(), done } = await pieces.next();
+  async function* all(): AsyncGenerator<Uint8Array> {
+    if (done === true) return;
+    yield first;
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value;
+  }
+  const begins = Buffer.from(first.subarray(0, 6)).toString('hex');
+  if (begins.startsWith('1f8b')) return bounded(Readable.from(all()).pipe(createGunzip()));
+  if (begins.startsWith('28b52ffd')) return bounded(Readable.from(all()).pipe(createZstdDecompress()));
+  if (begins === 'fd377a585a00') return bounded(unxz(all()));
+  // bzip2; lzma of xz-utils
+  if (begins.startsWith('425a68') || begins.startsWith('5d0000')) return undefined;
+  return bounded(all());
+}
+
+function unxz(packed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const stream = Readable.toWeb(Readable.from(packed)) as unknown as ConstructorParameters<typeof xz.XzReadableStream>[0];
+  return new xz.XzReadableStream(stream) as unknown as AsyncIterable<Uint8Array>;
+}
+
+async function* bounded(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  try {
+    for await (const bytes of plain) {
+      size += bytes.length;
+      if (size > LARGEST) break;
+      yield bytes;
+    }
+  } catch (error) {
+    throw malformed('an index', 'it cannot be unpacked', error);
+  }
+  if (size > LARGEST) throw malformed('an index', `expected ${LARGEST} bytes at most, unpacked`);
+}
