@@ -14,10 +14,12 @@ export class Apt {
     this.#options = options;
   }
 
-  /** Whether this machine has what an archive and a client need. */
+  /** Whether this machine has a client, and what an archive needs. */
   static async isThere() {
-    for (const tool of ['apt-get', 'dpkg-deb', 'gpg', 'xz']) {
-      const result = await runCommand(['which', tool], { cwd: '/', env: process.env, timeout: 10_000 }).catch(() => undefined);
+    for (const tool of ['apt-get', 'gpgv', 'xz']) {
+      const result = await runCommand(['which', tool], { cwd: '/', env: process.env, timeout: 10_000 }).catch(
+        () => undefined,
+      );
       if (result?.code !== 0) return false;
     }
     return true;
@@ -26,7 +28,13 @@ export class Apt {
   /** Sets the root up. @param {readonly string[]} sources lines of sources.list */
   async open(sources) {
     await emptied(this.#root);
-    for (const folder of ['etc/apt.conf.d', 'etc/preferences.d', 'state/lists/partial', 'cache/archives/partial', 'dpkg'])
+    for (const folder of [
+      'etc/apt.conf.d',
+      'etc/preferences.d',
+      'state/lists/partial',
+      'cache/archives/partial',
+      'dpkg',
+    ])
       await mkdir(join(this.#root, folder), { recursive: true });
     await writeFile(join(this.#root, 'etc/sources.list'), `${sources.join('\n')}\n`);
     await writeFile(join(this.#root, 'dpkg/status'), '');

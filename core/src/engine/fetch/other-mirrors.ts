@@ -1,4 +1,5 @@
 import { EntrepotError } from '../../api/errors.js';
+import { isPinned } from '../store/pinned-name.js';
 import { HELD_TAIL } from '../store/spool.js';
 import type { UpstreamReply } from '../upstream/query.js';
 import { drain } from '../upstream/upstream-reply.js';
@@ -30,10 +31,11 @@ export class OtherMirrors {
   async after(reply: UpstreamReply, error: unknown, flight: Flight): Promise<UpstreamReply | undefined> {
     const { upstreams } = this.#context;
     const { spool } = flight;
-    if (!isWrong(error) || flight.signal.aborted || !upstreams.hasMirrors(this.#transfer.place)) return undefined;
+    const mirrors = upstreams.mirrors(this.#transfer.place);
+    if (!isWrong(error) || flight.signal.aborted || mirrors < 2) return undefined;
     upstreams.distrust(reply.url);
     this.#tried.add(reply.url);
-    if (spool === undefined || spool.followed || this.#resource.kind === 'document' && this.#resource.pinned !== undefined)
+    if (this.#tried.size >= mirrors || spool === undefined || spool.followed || isPinned(this.#resource))
       return undefined;
     const other = await this.#transfer.request().catch(() => undefined);
     if (other === undefined) return undefined;

@@ -80,8 +80,7 @@ export class ResourceReader {
     const rule = freshnessRule(this.#context, resource);
     const state = kept && standing(kept, rule, services.clock.now());
     if (kept !== undefined && (state?.fresh === true || resource.keptOnly)) return await use(kept);
-    if (resource.keptOnly)
-      throw new EntrepotError('not-found', `${resource.key} is not kept`, { code: 'NOT_KEPT' });
+    if (resource.keptOnly) throw new EntrepotError('not-found', `${resource.key} is not kept`, { code: 'NOT_KEPT' });
     try {
       await negative.check(resource.key);
       const staleAfter = state?.ifError === true ? rule.staleAfter : Infinity;

@@ -219,7 +219,7 @@ class StoredFetch {
     description: LocatedDescription | undefined,
   ): Promise<FlightResult> {
     const mirrors = new OtherMirrors(this.#context, this.#plan.resource, this.#transfer);
-    for (let current = reply; ; ) {
+    for (let current = reply; ;) {
       try {
         return await this.#take(current, promised, description);
       } catch (error) {

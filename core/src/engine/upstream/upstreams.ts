@@ -74,10 +74,9 @@ export class Upstreams {
     throw refusal(url, reply, this.#services.clock.now());
   }
 
-  /** Whether several upstreams of `scope` have the same. */
-  hasMirrors({ scope, order }: Pick<UpstreamQuery, 'scope' | 'order'>): boolean {
-    if (order === 'origins') return false;
-    return this.#definition.upstreams.filter((upstream) => upstream.scope === scope).length > 1;
+  /** The number of upstreams that have the same. */
+  mirrors({ scope, order }: Pick<UpstreamQuery, 'scope' | 'order'>): number {
+    return order === 'origins' ? 1 : this.#definition.upstreams.filter((upstream) => upstream.scope === scope).length;
   }
 
   /** Notes that `url` sent bytes that are not what was promised: for a while it is asked last. */

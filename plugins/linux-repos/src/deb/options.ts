@@ -43,7 +43,10 @@ export const debOptions = z.strictObject({
   leaseFor: duration
     .prefault('2m')
     .describe('How long a client that reads index files by their names keeps the state that it began with.'),
-  allowRollback: z.boolean().default(false).describe('Whether a mirror may bring an older Release file than the last one.'),
+  allowRollback: z
+    .boolean()
+    .default(false)
+    .describe('Whether a mirror may bring an older Release file than the last one.'),
 });
 
 export type DebOptions = z.output<typeof debOptions>;

@@ -73,7 +73,8 @@ export class DebProxy {
         return file === undefined ? unlisted(path, name) : index(root, name, file, release);
       }
       const sha256 = release.sha256Of.get(sum.hex);
-      if (sha256 !== undefined) return { class: 'index', key: indexKey(sha256), path: upstreamPath(path), integrity: [sha256Of(sha256)] };
+      if (sha256 !== undefined)
+        return { class: 'index', key: indexKey(sha256), path: upstreamPath(path), integrity: [sha256Of(sha256)] };
     }
     return undefined;
   }
@@ -142,7 +143,9 @@ export class DebProxy {
   }
 
   async #roots(context: ResolveContext): Promise<readonly string[]> {
-    return (await context.keys(GENERATIONS)).map((key) => key.slice(GENERATIONS.length)).map((root) => (root === '.' ? '' : root));
+    return (await context.keys(GENERATIONS))
+      .map((key) => key.slice(GENERATIONS.length))
+      .map((root) => (root === '.' ? '' : root));
   }
 
   async #rootOf(path: string, context: ResolveContext): Promise<string | undefined> {
@@ -190,7 +193,9 @@ export function index(root: string, name: string, { sha256 }: ListedFile, { byHa
 
 /** The lists of packages of a release that are kept. */
 function packageLists({ files }: Release, kept: ReadonlySet<string>): ListedFile[] {
-  return [...files].filter(([name, { sha256 }]) => LISTS_PACKAGES.test(name) && kept.has(indexKey(sha256))).map(([, file]) => file);
+  return [...files]
+    .filter(([name, { sha256 }]) => LISTS_PACKAGES.test(name) && kept.has(indexKey(sha256)))
+    .map(([, file]) => file);
 }
 
 const LISTS_PACKAGES = /(?:^|\/)(?:Packages|Sources)(?:\.(?:gz|xz|zst))?$/;
@@ -200,7 +205,11 @@ function packages(sha256: string): Resource {
   return { class: 'packages', key: indexKey(sha256) };
 }
 
-function artifact(path: string, { sha256, source, sourceVersion }: ListedPackage, distribution: string | undefined): Resource {
+function artifact(
+  path: string,
+  { sha256, source, sourceVersion }: ListedPackage,
+  distribution: string | undefined,
+): Resource {
   const name = distribution === undefined ? source : `${distribution}/${source}`;
   return {
     class: 'package',

@@ -65,7 +65,12 @@ async function newGeneration(
 }
 
 /** `Release` and `Release.gpg` beside the document that counts, where they are of the same time. */
-async function othersOf(root: string, first: Taken, release: Release, context: ProduceContext): Promise<readonly Taken[]> {
+async function othersOf(
+  root: string,
+  first: Taken,
+  release: Release,
+  context: ProduceContext,
+): Promise<readonly Taken[]> {
   const plain = first.name === 'Release' ? first : await take(root, 'Release', context).catch(leftOut);
   if (plain === undefined || parseRelease(plain.text, plain.name).date !== release.date) return [];
   const signature = await take(root, 'Release.gpg', context).catch(leftOut);

@@ -1,4 +1,11 @@
-import { EntrepotError, parseHex, requireMethod, type IntegrityAlgorithm, type RequestHead, type Resource } from '@entrepot/core';
+import {
+  EntrepotError,
+  parseHex,
+  requireMethod,
+  type IntegrityAlgorithm,
+  type RequestHead,
+  type Resource,
+} from '@entrepot/core';
 
 /** Documents that commit to all others of their suite, by their names. */
 const POINTERS: ReadonlySet<string> = new Set(['InRelease', 'Release', 'Release.gpg']);

@@ -28,7 +28,9 @@ export async function unpacked(packed: AsyncIterable<Uint8Array>): Promise<Async
 }
 
 function unxz(packed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const stream = Readable.toWeb(Readable.from(packed)) as unknown as ConstructorParameters<typeof xz.XzReadableStream>[0];
+  const stream = Readable.toWeb(Readable.from(packed)) as unknown as ConstructorParameters<
+    typeof xz.XzReadableStream
+  >[0];
   return new xz.XzReadableStream(stream) as unknown as AsyncIterable<Uint8Array>;
 }
 

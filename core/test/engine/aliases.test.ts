@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import {
+  aliasClass,
+  artifactClass,
+  documentClass,
+  parseHex,
+  type Access,
+  type AccessNeed,
+  type Caller,
+  type Content,
+  type Parsed,
+  type ResolveContext,
+  type Resource,
+} from '../../src/index.js';
+import { FixedPolicy, type FixedRule } from '../../src/testing/index.js';
+import { openHarness, withClasses } from './harness.js';
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const LIST: Resource = { class: 'list', key: 'list', path: 'list' };
+
+interface Sums extends Parsed {
+  readonly sums: ReadonlyMap<string, string>;
+}
+
+/** `/list` has lines `name sum`; `/name` stands for the bytes with that sum. */
+function side(seen: Partial<ResolveContext>[] = []) {
+  return withClasses(
+    {
+      list: documentClass({
+        about: 'sums by name',
+        cache: { freshFor: 1000 },
+        async parse(content: Content): Promise<Sums> {
+          const lines = Buffer.from(await content.bytes(1000))
+            .toString()
+            .split('\n');
+          return { weight: 1, sums: new Map(lines.map((line) => line.split(' ') as [string, string])) };
+        },
+      }),
+      bytes: artifactClass({ about: 'bytes by their sum' }),
+      name: aliasClass({
+        about: 'bytes by their name',
+        async resolve({ key }, context) {
+          const { document, digest } = await context.document<Sums>(LIST);
+          seen.push({ client: context.client, connection: context.connection });
+          if (key === 'digest') return { status: 200, body: digest };
+          if (key === 'kept') return { status: 200, body: (await context.keys('bytes/')).join(' ') };
+          if (key === 'loop') return { class: 'name', key: 'loop' };
+          const hex = document.sums.get(key);
+          const integrity = hex === undefined ? undefined : parseHex('sha256', hex);
+          return (
+            integrity && {
+              class: 'bytes',
+              key: `bytes/${integrity.hex}`,
+              path: `files/${key}`,
+              integrity: [integrity],
+              coordinates: { ecosystem: 'test', name: key, version: '1' },
+            }
+          );
+        },
+      }),
+    },
+    {
+      route: ({ segments, method }) =>
+        method === 'PUT' ? { class: 'put', key: 'a' } : { class: 'name', key: segments.join('/') },
+    },
+  );
+}
+
+describe('a path that stands for another resource', () => {
+  it('leads to what a document says of it at the moment', async () => {
+    const { get, upstream, clock } = await openHarness({ side: side() });
+    const publish = (text: string): void => {
+      upstream.serve('/list', { body: `a ${sha256(text)}` });
+      upstream.serve('/files/a', { body: text });
+    };
+    publish('one');
+    expect(await (await get('/a')).text()).toBe('one');
+    publish('two');
+    expect(await (await get('/a')).text()).toBe('one');
+    clock.advance(2000);
+    const changed = await get('/a');
+    expect([await changed.text(), changed.outcome.resource]).toEqual(['two', 'bytes']);
+    await upstream.goOffline();
+    clock.advance(2000);
+    expect(await (await get('/a')).text()).toBe('two');
+    expect(await (await get('/kept')).text()).toBe(
+      ['one', 'two']
+        .map((text) => `bytes/${sha256(text)}`)
+        .sort()
+        .join(' '),
+    );
+    expect(await (await get('/digest')).text()).toBe(`sha256:${sha256(`a ${sha256('two')}`)}`);
+  });
+
+  it('is not found where nothing is said of it, and fails where it leads to another one', async () => {
+    const { get, ask, upstream } = await openHarness({ side: side() });
+    upstream.serve('/list', { body: `a ${sha256('one')}` });
+    expect((await get('/b')).status).toBe(404);
+    expect((await get('/loop')).status).toBe(500);
+    expect((await ask('DELETE', '/a')).status).toBe(405);
+  });
+
+  it('keeps bytes from clients that are not what was said', async () => {
+    const { get, upstream, entries } = await openHarness({ side: side() });
+    upstream.serve('/list', { body: `a ${sha256('one')}` });
+    upstream.serve('/files/a', { body: 'two' });
+    expect((await get('/a')).status).toBe(502);
+    expect(await entries.find('test', `bytes/${sha256('one')}`)).toBeUndefined();
+  });
+
+  it('is refused by policy under the name of what it leads to', async () => {
+    const rule = {
+      id: 'no-a',
+      action: 'deny',
+      reason: 'a',
+      matches: ({ coordinates }) => coordinates.name === 'a',
+    } as const satisfies FixedRule;
+    const { get, upstream } = await openHarness({ side: side(), policy: new FixedPolicy([rule]) });
+    upstream.serve('/list', { body: `a ${sha256('one')}\nb ${sha256('two')}` });
+    upstream.serve('/files/a', { body: 'one' });
+    upstream.serve('/files/b', { body: 'two' });
+    expect((await get('/a')).status).toBe(403);
+    expect(upstream.requests.map(({ path }) => path)).toEqual(['/list']);
+    expect((await get('/b')).status).toBe(200);
+  });
+
+  it('needs the rights that its target needs', async () => {
+    const asked: AccessNeed[] = [];
+    const caller: Caller = { name: 'reader', may: (need) => asked.push(need) > 0 };
+    const access: Access = {
+      knowsCallers: true,
+      isOpen: () => false,
+      authenticate: async () => caller,
+      challenge: () => 'Basic',
+    };
+    const { get, upstream } = await openHarness({ side: side(), definition: { access } });
+    upstream.serve('/list', { body: `a ${sha256('one')}` });
+    upstream.serve('/files/a', { body: 'one' });
+    expect((await get('/a')).status).toBe(200);
+    expect(asked.length).toBe(2);
+  });
+});
