@@ -1,5 +1,6 @@
 import { durationOption } from '@entrepot/core/formats';
 import { z } from 'zod';
+import { parseTime } from './routes.js';
 
 const time = durationOption();
 const duration = z.string({ error: time.expected }).transform(time.read);
@@ -37,12 +38,25 @@ export const debOptions = z.strictObject({
     .number()
     .int()
     .min(1)
-    .max(100)
+    .max(10_000)
     .default(3)
     .describe('Earlier states of a suite whose index files and packages are still found.'),
   leaseFor: duration
     .prefault('2m')
     .describe('How long a client that reads index files by their names keeps the state that it began with.'),
+  frozen: z
+    .record(z.string().regex(/^[^/].*[^/]$/), z.string())
+    .default({})
+    .transform((written, context) => {
+      const times = Object.entries(written).map(([root, text]) => [root, parseTime(text)] as const);
+      const wrong = times.find(([, time]) => time === undefined);
+      if (wrong !== undefined)
+        context.addIssue({ code: 'custom', message: `${wrong[0]}: expected a time such as 20261130T001500Z` });
+      return new Map(times.flatMap(([root, time]) => (time === undefined ? [] : [[root, time] as const])));
+    })
+    .describe(
+      'Suites that stay as they were at a time: dists/bookworm: 20261130T001500Z. No mirror is asked for them.',
+    ),
   allowRollback: z
     .boolean()
     .default(false)

@@ -7,17 +7,28 @@ import {
   type Route,
 } from '@entrepot/core';
 import { compileGlob, Lru } from '@entrepot/core/formats';
-import type { Generation, Generations } from '../shared/generations.js';
+import { generationAt, type Generation, type Generations } from '../shared/generations.js';
 import { Leases } from '../shared/leases.js';
 import type { DebOptions } from './options.js';
-import type { ListedPackage } from './package-rows.js';
 import type { Packages } from './packages.js';
-import type { ListedFile, Release } from './release.js';
+import type { Release } from './release.js';
+import {
+  artifact,
+  auxiliary,
+  belowArchive,
+  generations,
+  GENERATIONS,
+  guessedRoot,
+  index,
+  packageLists,
+  packages,
+  pointer,
+  sha256Of,
+  unlisted,
+} from './resources.js';
 import { indexKey, route, upstreamPath } from './routes.js';
 import type { Signatures } from './signatures.js';
 
-/** The prefix of the keys of generations. */
-export const GENERATIONS = 'generations/';
 /** The bound on packages whose index is remembered. */
 const MOST_KNOWN = 20_000;
 
@@ -47,26 +58,30 @@ export class DebProxy {
 
   /** The pointer document of a suite, as a client gets it now. The client keeps its generation. */
   async pointer({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
-    const { root, name } = attributes as { root: string; name: string };
+    const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
+    const time = asOf ?? this.options.frozen.get(root);
     await this.#requireRoot(root, context);
-    const { list } = await this.#generations(root, context);
-    const [current] = list as [Generation];
-    this.#leases.take(context, root, current.id);
+    const { list } = await this.#generations(root, context, time !== undefined);
+    const current = time === undefined ? list[0] : generationAt(list, time);
+    if (current === undefined) return undefined;
+    if (asOf === undefined) this.#leases.take(context, root, current.id);
     const sha256 = current.pointers[name];
     return sha256 === undefined ? undefined : pointer(root, name, sha256);
   }
 
   /** An index file that is asked for by its name: of the generation that the client has begun to read. */
   async indexFile(resource: Resource, context: ResolveContext): Promise<Resource | undefined> {
-    const { key: path, attributes } = resource;
+    const { attributes } = resource;
+    const { path, sum, asOf } = attributes as { path: string; sum?: { hex: string }; asOf?: number };
     const root = (await this.#rootOf(path, context)) ?? guessedRoot(path);
     if (root === undefined) return auxiliary(path);
     await this.#requireRoot(root, context);
     const name = path.slice(root === '' ? 0 : root.length + 1);
     // Who has begun to read one gets that, whatever the mirrors have by now.
-    const { list } = await this.#generations(root, context, this.#leases.of(context, root) !== undefined);
-    const { sum } = (attributes ?? {}) as { sum?: { hex: string; algorithm: string } };
-    for (const generation of this.#inOrder(root, list, context)) {
+    const isChosen =
+      asOf !== undefined || this.options.frozen.has(root) || this.#leases.of(context, root) !== undefined;
+    const { list } = await this.#generations(root, context, isChosen);
+    for (const generation of this.#inOrder(root, list, context, asOf)) {
       const release = await this.#release(root, generation, context);
       if (sum === undefined) {
         const file = release.files.get(name);
@@ -80,12 +95,13 @@ export class DebProxy {
   }
 
   /** A package, by the index that lists it. */
-  async file({ key: path }: Resource, context: ResolveContext): Promise<Resource | undefined> {
+  async file({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
+    const { path, asOf } = attributes as { path: string; asOf?: number };
     const roots = await this.#roots(context);
     const states: { root: string; list: readonly Generation[] }[] = [];
     for (const root of roots) {
       const found = await this.#generations(root, context, true).catch(notThere);
-      if (found !== undefined) states.push({ root, list: this.#inOrder(root, found.list, context) });
+      if (found !== undefined) states.push({ root, list: this.#inOrder(root, found.list, context, asOf) });
     }
     const kept = new Set(await context.keys('index/'));
     const place = [path, kept.size, ...states.map(({ list }) => list[0]?.id)].join('\n');
@@ -125,10 +141,11 @@ export class DebProxy {
     return undefined;
   }
 
-  /** The generations in the order in which they are looked into: first the one that the client has begun to read. */
-  #inOrder(root: string, list: readonly Generation[], context: ResolveContext): readonly Generation[] {
-    const leased = this.#leases.of(context, root);
-    const first = list.find(({ id }) => id === leased);
+  /** The generations in the order in which they are looked into: first the one that is meant, or that the client has begun to read. */
+  #inOrder(root: string, list: readonly Generation[], context: ResolveContext, asOf?: number): readonly Generation[] {
+    const time = asOf ?? this.options.frozen.get(root);
+    const leased = time === undefined ? this.#leases.of(context, root) : undefined;
+    const first = time === undefined ? list.find(({ id }) => id === leased) : generationAt(list, time);
     return first === undefined ? list : [first, ...list.filter((one) => one !== first)];
   }
 
@@ -167,94 +184,6 @@ export class DebProxy {
         code: 'TOO_MANY_ROOTS',
       });
   }
-}
-
-/** The generations of a root. @param cached whether no mirror is to be asked */
-export function generations(root: string, cached = false): Resource {
-  return { class: 'generations', key: `${GENERATIONS}${root || '.'}`, attributes: { root, cached } };
-}
-
-/** A pointer document of one generation. */
-export function pointer(root: string, name: string, sha256: string): Resource {
-  return { class: 'pointer', key: `pointer/${sha256}`, attributes: { root, name, sha256 } };
-}
-
-/** An index file. Mirrors are asked by its sum where they have that: then they may be of another time. */
-export function index(root: string, name: string, { sha256 }: ListedFile, { byHash }: Release): Resource {
-  const path = root === '' ? name : `${root}/${name}`;
-  const folder = path.slice(0, path.lastIndexOf('/') + 1);
-  return {
-    class: 'index',
-    key: indexKey(sha256),
-    path: upstreamPath(byHash ? `${folder}by-hash/SHA256/${sha256}` : path),
-    integrity: [sha256Of(sha256)],
-  };
-}
-
-/** The lists of packages of a release that are kept. */
-function packageLists({ files }: Release, kept: ReadonlySet<string>): ListedFile[] {
-  return [...files]
-    .filter(([name, { sha256 }]) => LISTS_PACKAGES.test(name) && kept.has(indexKey(sha256)))
-    .map(([, file]) => file);
-}
-
-const LISTS_PACKAGES = /(?:^|\/)(?:Packages|Sources)(?:\.(?:gz|xz|zst))?$/;
-
-/** An index that is kept, read as a list of packages. */
-function packages(sha256: string): Resource {
-  return { class: 'packages', key: indexKey(sha256) };
-}
-
-function artifact(
-  path: string,
-  { sha256, source, sourceVersion }: ListedPackage,
-  distribution: string | undefined,
-): Resource {
-  const name = distribution === undefined ? source : `${distribution}/${source}`;
-  return {
-    class: 'package',
-    // The same path may have stood for other bytes before.
-    key: `package/${sha256}`,
-    path: upstreamPath(path),
-    integrity: [sha256Of(sha256)],
-    coordinates: { ecosystem: 'deb', name, version: sourceVersion },
-    attributes: { filename: path.slice(path.lastIndexOf('/') + 1) },
-  };
-}
-
-function auxiliary(path: string): Resource {
-  return { class: 'auxiliary', key: `auxiliary/${path}`, path: upstreamPath(path) };
-}
-
-/** What a suite has beside its index files is passed on; an index that it does not list is none. */
-function unlisted(path: string, name: string): Resource | undefined {
-  const isIndex = /(?:^|\/)(?:Packages|Sources|Contents-|Translation-|Components-|Commands-|Release$)/.test(name);
-  return isIndex ? undefined : auxiliary(path);
-}
-
-function sha256Of(hex: string) {
-  return { algorithm: 'sha256', hex } as const;
-}
-
-/** `dists/bookworm` of an index below it. */
-function guessedRoot(path: string): string | undefined {
-  const segments = path.split('/');
-  const suite = segments.lastIndexOf('dists') + 1;
-  if (suite > 0) return segments.length > suite + 1 ? segments.slice(0, suite + 1).join('/') : undefined;
-  return segments.slice(0, -1).join('/');
-}
-
-/** The names by which an index of `root` may list `path`: below the archive of the root. */
-function belowArchive(path: string, root: string): string[] {
-  const suites = /^(?:(.*)\/)?dists\//.exec(`${root}/`);
-  const folders = root.split('/');
-  // The archive of a flat repository is where its users say.
-  const archives =
-    suites === null ? folders.map((_, index) => folders.slice(0, index).join('/')).concat(root) : [suites[1] ?? ''];
-  return [...new Set(archives)].flatMap((archive) => {
-    if (archive === '') return [path];
-    return path.startsWith(`${archive}/`) ? [path.slice(archive.length + 1)] : [];
-  });
 }
 
 function notThere(error: unknown): undefined {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { EntrepotError, type ProduceContext, type ProducedFile, type ReadContent, type Resource } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { printGenerations, readGenerations, withGeneration, type Generation } from '../shared/generations.js';
-import { index, pointer, type DebProxy } from './proxy.js';
+import type { DebProxy } from './proxy.js';
+import { index, pointer } from './resources.js';
 import { LARGEST_RELEASE, parseRelease, textOf, type Release } from './release.js';
 import { indexKey, upstreamPath } from './routes.js';
 

@@ -35,15 +35,32 @@ export function route(head: RequestHead): Resource | undefined {
   if (path === '' || head.trailingSlash) return undefined;
   if (path.length > LONGEST_PATH || segments.some((segment) => segment === '' || segment === '.' || segment === '..'))
     throw new EntrepotError('bad-request', `expected the path of a file of ${LONGEST_PATH} characters at most`);
-  const last = segments.at(-1) as string;
+  const asOf = segments[0] === 'snapshots' ? parseTime(segments[1] ?? '') : undefined;
+  return asOf === undefined ? named(segments, {}) : named(segments.slice(2), { asOf });
+}
+
+/** @param more attributes: `asOf`, for a state of the past */
+function named(segments: readonly string[], more: { readonly asOf?: number }): Resource | undefined {
+  const last = segments.at(-1);
+  if (last === undefined) return undefined;
   const folder = segments.slice(0, -1);
+  const path = segments.join('/');
+  const key = more.asOf === undefined ? path : `${path} ${more.asOf}`;
   if (POINTERS.has(last) && !BELOW_SUITE.test(folder.at(-1) ?? ''))
-    return { class: 'suite', key: path, attributes: { root: folder.join('/'), name: last } };
+    return { class: 'suite', key, attributes: { root: folder.join('/'), name: last, ...more } };
   const hash = folder.at(-2) === 'by-hash' ? parseHash(folder.at(-1) as string, last) : undefined;
   if (hash?.algorithm === 'sha256')
     return { class: 'index', key: indexKey(hash.hex), path: upstreamPath(path), integrity: [hash] };
-  if (hash !== undefined) return { class: 'named', key: path, attributes: { sum: hash } };
-  return { class: INDEX_NAME.test(last) || isBelowSuites(segments) ? 'named' : 'file', key: path };
+  if (hash !== undefined) return { class: 'named', key, attributes: { path, sum: hash, ...more } };
+  const isIndex = INDEX_NAME.test(last) || isBelowSuites(segments);
+  return { class: isIndex ? 'named' : 'file', key, attributes: { path, ...more } };
+}
+
+/** Reads `20261130T001500Z`. `undefined`: no time. */
+export function parseTime(text: string): number | undefined {
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? [];
+  const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** The key of an index file. */

@@ -42,7 +42,12 @@ export function withGeneration(
 }
 
 /** The bound on generations of one root. */
-const MOST = 1000;
+const MOST = 10_000;
+
+/** The generation that was published last at `time`; milliseconds since the epoch. */
+export function generationAt(list: readonly Generation[], time: number): Generation | undefined {
+  return list.find(({ at }) => at <= time);
+}
 
 export function printGenerations(list: readonly Generation[]): string {
   return JSON.stringify(list);
