@@ -225,10 +225,10 @@ async function race(tally, { rounds, clients, isByHash }) {
     await tally.check(
       `deb: ${clients} clients, ${rounds} rounds, an archive that changes every 200 ms, ${way}`,
       async () => {
-        let isOver = false;
+        const over = new AbortController();
         let published = 1;
         const publishing = (async () => {
-          for (; !isOver; published += 1) {
+          for (; !over.signal.aborted; published += 1) {
             const next = delay(200);
             archive.add('hello', `1.${published}`);
             await archive.publish();
@@ -252,7 +252,7 @@ async function race(tally, { rounds, clients, isByHash }) {
           }
         };
         await Promise.all(all.map(loop));
-        isOver = true;
+        over.abort();
         await publishing;
         note(`deb: ${rounds} rounds ${way} while ${published} states were published: ${JSON.stringify(failures)}`);
         assert.deepEqual(failures, {}, [...examples].join('\n'));

@@ -101,7 +101,7 @@ function readSums(
 
 /** Whether a path stays below where it is resolved. */
 export function isSafe(path: string): boolean {
-  return !path.startsWith('/') && !/(?:^|\/)\.\.(?:\/|$)|[\\\u0000-\u001F\u007F]/.test(path);
+  return !path.startsWith('/') && !/(?:^|\/)\.\.(?:\/|$)|\\|\p{Cc}/u.test(path);
 }
 
 function dateOf(text: string | undefined): number | undefined {
