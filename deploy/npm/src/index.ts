@@ -6,6 +6,7 @@ import type { Distribution } from '@entrepot/host';
 export const DISTRIBUTION: Distribution = {
   formats: {
     npm: '@entrepot/plugin-npm',
+    deb: '@entrepot/plugin-linux-repos',
     files: '@entrepot/plugin-files',
     go: '@entrepot/plugin-go',
     helm: '@entrepot/plugin-helm',

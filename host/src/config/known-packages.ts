@@ -1,6 +1,7 @@
 /** The packages of formats of ours, by the type that the configuration gives them. They are loaded where they are named. */
 export const KNOWN_FORMATS: Readonly<Record<string, string>> = {
   npm: '@entrepot/plugin-npm',
+  deb: '@entrepot/plugin-linux-repos',
   files: '@entrepot/plugin-files',
   go: '@entrepot/plugin-go',
   helm: '@entrepot/plugin-helm',

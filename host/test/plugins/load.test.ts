@@ -74,7 +74,7 @@ describe('the broken-plugin zoo', () => {
       ['proxy.create "no"', 'a function'],
       [
         'proxy.classes.page an object with kind, about',
-        'a class of the kind artifact, document, passthrough with a line about it',
+        'a class of the kind artifact, document, passthrough, alias with a line about it',
       ],
       ['hosted.cleanup.stored 1', 'a function'],
       ['hosted.cleanup.retire undefined', 'a function'],

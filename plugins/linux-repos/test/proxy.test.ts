@@ -20,9 +20,13 @@ interface Scene extends TestRepository {
 }
 
 /** A repository whose mirror has `hello` 1.0. */
-async function open(options: object = {}, change: (archive: DebArchive) => void = () => {}): Promise<Scene> {
+async function open(
+  options: object = {},
+  change: (archive: DebArchive) => void = () => {},
+  scope?: string,
+): Promise<Scene> {
   const archive = await DebArchive.create();
-  const repository = await openTestRepository({ plugin, options });
+  const repository = await openTestRepository({ plugin, options, scope });
   onTestFinished(() => repository.close());
   let known: string[] = [];
   const scene: Scene = {
@@ -185,6 +189,17 @@ describe('a proxy of an archive', () => {
     const reply = await scene.ask('/app.deb');
     expect([reply.status, reply.body.length]).toEqual([200, scene.archive.packages[0]!.bytes.length]);
     expect((await scene.ask('/app.deb')).outcome).toBe('hit');
+  });
+
+  it('finds several servers under their hosts', async () => {
+    const scene = await open({}, undefined, 'one.example.com:8080');
+    const place = '/one.example.com:8080';
+    expect(await scene.text(`${place}/dists/stable/InRelease`)).toContain('Suite: stable');
+    expect(await scene.text(`${place}/${FOLDER}/Packages`)).toContain('Version: 1.0');
+    const { body } = await scene.ask(`${place}/${debOf(scene, 'hello')}`);
+    expect(body.equals(scene.archive.packages[0]!.bytes)).toBe(true);
+    expect(await scene.text('/two.example.com/dists/stable/InRelease')).toBe('404');
+    expect(scene.asked().every((path) => !path.includes('example'))).toBe(true);
   });
 
   it('keeps only suites that it may, and packages that an index lists', async () => {

@@ -18,11 +18,11 @@ export const CLASSES = {
   }),
   named: aliasClass<DebProxy>({
     about: 'Index files by their names: those of the generation that the client has begun to read.',
-    resolve: (resource, context, self) => self.indexFile(resource, context),
+    resolve: async (resource, context, self) => self.placed(await self.indexFile(resource, context)),
   }),
   file: aliasClass<DebProxy>({
     about: 'Packages and sources by their paths: what an index says that they are.',
-    resolve: (resource, context, self) => self.file(resource, context),
+    resolve: async (resource, context, self) => self.placed(await self.file(resource, context)),
   }),
   upstream: documentClass<DebProxy>({
     about: 'InRelease, Release and Release.gpg as the mirrors have them.',

@@ -1,6 +1,7 @@
 import { CLOCK, defineProtocolPlugin, LOGGER } from '@entrepot/core';
 import { CLASSES } from './classes.js';
 import { clientSetup } from './client-setup.js';
+import { discoverUpstreams } from './discover.js';
 import { debOptions } from './options.js';
 import { DebProxy } from './proxy.js';
 import { Signatures } from './signatures.js';
@@ -14,10 +15,12 @@ export default defineProtocolPlugin({
   inject: { clock: CLOCK, logger: LOGGER },
   // apt asks flat repositories for `/./InRelease`.
   http: { dotSegments: 'collapse' },
-  clients: { setup: clientSetup },
+  clients: { discoverUpstreams: (context) => discoverUpstreams(context), setup: clientSetup },
   proxy: {
     classes: CLASSES,
-    create: async ({ options, services }) =>
-      new DebProxy(options, await Signatures.open(options.signatures, services.logger), services.clock),
+    create: async ({ options, repository, services }) => {
+      const signatures = await Signatures.open(options.signatures, services.logger);
+      return new DebProxy(options, repository, signatures, services.clock);
+    },
   },
 });

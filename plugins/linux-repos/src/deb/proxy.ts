@@ -1,6 +1,7 @@
 import {
   EntrepotError,
   type Clock,
+  type RepositoryFacts,
   type RequestHead,
   type ResolveContext,
   type Resource,
@@ -39,21 +40,37 @@ export class DebProxy {
   readonly clock: Clock;
   /** The date of the newest Release file of each root: a mirror with an older one is passed over. */
   readonly newest = new Map<string, number>();
+  /** Hosts that a path may begin with, where each upstream is a server of its own. */
+  readonly #scopes: ReadonlySet<string>;
   readonly #leases: Leases;
   readonly #mayBeRoot: readonly ((path: string) => boolean)[];
   /** Packages that were found lately, by the generations that were looked into. */
   readonly #known = new Lru<Resource>(MOST_KNOWN);
 
-  constructor(options: DebOptions, signatures: Signatures, clock: Clock) {
+  constructor(
+    options: DebOptions,
+    { upstreams }: Pick<RepositoryFacts, 'upstreams'>,
+    signatures: Signatures,
+    clock: Clock,
+  ) {
     this.options = options;
     this.signatures = signatures;
     this.clock = clock;
+    this.#scopes = new Set(upstreams.flatMap(({ scope }) => scope ?? []));
     this.#leases = new Leases(options.leaseFor);
     this.#mayBeRoot = options.roots.allow.map((glob) => compileGlob(glob));
   }
 
   route(head: RequestHead): Route | undefined {
-    return route(head);
+    return this.placed(route(head));
+  }
+
+  /** Where the mirrors have it: below the host that its path begins with, where the upstreams are several servers. */
+  placed<Placed extends Resource | undefined>(resource: Placed): Placed {
+    const { path = '' } = resource ?? {};
+    const scope = decodeURIComponent(path.slice(0, Math.max(0, path.indexOf('/'))));
+    if (resource === undefined || !this.#scopes.has(scope)) return resource;
+    return { ...resource, path: path.slice(path.indexOf('/') + 1), scope };
   }
 
   /** The pointer document of a suite, as a client gets it now. The client keeps its generation. */

@@ -10,9 +10,10 @@ import { LARGEST_RELEASE, parseRelease, textOf, type Release } from './release.j
 import { indexKey, upstreamPath } from './routes.js';
 
 /** A pointer document as a mirror has it now. */
-export function atUpstream(root: string, name: string, cached = false): Resource {
+function atUpstream(self: DebProxy, root: string, name: string, cached = false): Resource {
   const path = root === '' ? name : `${root}/${name}`;
-  return { class: 'upstream', key: `upstream/${path}`, path: upstreamPath(path), attributes: { root, name, cached } };
+  const attributes = { root, name, cached };
+  return self.placed({ class: 'upstream', key: `upstream/${path}`, path: upstreamPath(path), attributes });
 }
 
 interface Taken {
@@ -51,12 +52,12 @@ async function newGeneration(
   context: ProduceContext,
   self: DebProxy,
 ): Promise<readonly Generation[] | undefined> {
-  const first = (await take(root, 'InRelease', context)) ?? (await take(root, 'Release', context));
+  const first = (await take(self, root, 'InRelease', context)) ?? (await take(self, root, 'Release', context));
   if (first === undefined)
     throw new EntrepotError('not-found', `no mirror has InRelease or Release of ${root || 'the repository'}`);
   if (last?.pointers[first.name] === first.sha256) return undefined;
   const release = parseRelease(first.text, first.name);
-  const others = await othersOf(root, first, release, context);
+  const others = await othersOf(root, first, release, context, self);
   const taken = [first, ...others];
   await fetchWanted(root, last, release, context, self);
   for (const { name, sha256 } of taken) await context.read(pointer(root, name, sha256));
@@ -71,10 +72,11 @@ async function othersOf(
   first: Taken,
   release: Release,
   context: ProduceContext,
+  self: DebProxy,
 ): Promise<readonly Taken[]> {
-  const plain = first.name === 'Release' ? first : await take(root, 'Release', context).catch(leftOut);
+  const plain = first.name === 'Release' ? first : await take(self, root, 'Release', context).catch(leftOut);
   if (plain === undefined || parseRelease(plain.text, plain.name).date !== release.date) return [];
-  const signature = await take(root, 'Release.gpg', context).catch(leftOut);
+  const signature = await take(self, root, 'Release.gpg', context).catch(leftOut);
   return [...(plain === first ? [] : [plain]), ...(signature === undefined ? [] : [signature])];
 }
 
@@ -95,7 +97,7 @@ async function fetchWanted(
     const file = release.files.get(path);
     if (file === undefined || file.sha256 === sha256 || !kept.has(indexKey(sha256))) continue;
     try {
-      await context.read(index(root, path, file, release));
+      await context.read(self.placed(index(root, path, file, release)));
     } catch (error) {
       const age = self.clock.now() - (release.date ?? 0);
       if (error instanceof EntrepotError && error.kind === 'not-found' && age > SETTLED) continue;
@@ -107,9 +109,9 @@ async function fetchWanted(
 /** The age of a Release file from which on an index that it lists and no mirror has is not waited for; milliseconds. */
 const SETTLED = 3_600_000;
 
-async function take(root: string, name: string, context: ProduceContext): Promise<Taken | undefined> {
+async function take(self: DebProxy, root: string, name: string, context: ProduceContext): Promise<Taken | undefined> {
   try {
-    const content = await context.read(atUpstream(root, name));
+    const content = await context.read(atUpstream(self, root, name));
     const bytes = await content.bytes(LARGEST_RELEASE);
     return { name, sha256: createHash('sha256').update(bytes).digest('hex'), text: textOf(bytes) };
   } catch (error) {
@@ -131,9 +133,10 @@ function leftOut(error: unknown): undefined {
 export async function keepPointer(
   { key, attributes }: Resource,
   context: ProduceContext,
+  self: DebProxy,
 ): Promise<readonly ProducedFile[]> {
   const { root, name, sha256 } = attributes as { root: string; name: string; sha256: string };
-  const content = await context.read(atUpstream(root, name, true));
+  const content = await context.read(atUpstream(self, root, name, true));
   const bytes = await content.bytes(LARGEST_RELEASE);
   if (createHash('sha256').update(bytes).digest('hex') !== sha256)
     throw new EntrepotError('not-found', `${name} of ${root} has been replaced`);
@@ -165,7 +168,7 @@ export async function verifyPointer(
   if (!self.options.allowRollback && newest !== undefined && (release.date ?? 0) < newest)
     throw malformed(name, `it is older than the one of ${new Date(newest).toISOString()} that is known`);
   if (!self.signatures.isChecking) return;
-  const detached = name === 'Release' ? await signatureOf(root, context) : undefined;
+  const detached = name === 'Release' ? await signatureOf(self, root, context) : undefined;
   await self.signatures.check(text, name, detached);
 }
 
@@ -173,11 +176,12 @@ export async function verifyPointer(
 const FUTURE = 600_000;
 
 async function signatureOf(
+  self: DebProxy,
   root: string,
   { read }: { read(resource: Resource): Promise<ReadContent> },
 ): Promise<string | undefined> {
   try {
-    return await bytesOf(await read(atUpstream(root, 'Release.gpg')));
+    return await bytesOf(await read(atUpstream(self, root, 'Release.gpg')));
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;
