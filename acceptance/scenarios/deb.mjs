@@ -5,7 +5,6 @@ import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { DebArchive, sha256 } from '@entrepot/fixtures/deb-archive';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf } from '@entrepot/fixtures/run-command';
@@ -18,7 +17,6 @@ import { note } from '../tally.mjs';
 /** @import { Tally } from '../tally.mjs' */
 /** @import { CommandResult } from '@entrepot/fixtures/run-command' */
 
-const PLUGIN = fileURLToPath(new URL('../../plugins/linux-repos', import.meta.url));
 const POLICY = { rules: [{ id: 'no-world', match: { purl: ['pkg:deb/debian-12/earth'] }, action: 'deny' }] };
 
 /**
@@ -43,7 +41,7 @@ export async function deb(tally, { rounds, clients, megabytes }) {
  * @property {DebArchive} archive
  * @property {DebMirror[]} mirrors
  * @property {EntrepotServer} server
- * @property {(name: string, options?: readonly string[]) => Promise<Apt>} apt a client in a root of its own
+ * @property {(name: string, options?: readonly string[], place?: string) => Promise<Apt>} apt a client in a root of its own
  */
 
 /**
@@ -70,11 +68,13 @@ async function withArchive(
       folder,
       port: await freePort(),
       repositories: { debian: definition },
-      more: { plugins: [PLUGIN], ...more },
+      more,
     });
-    const source = `deb [signed-by=${keyring}] ${server.url}/debian stable main`;
-    const apt = async (/** @type {string} */ name, /** @type {readonly string[] | undefined} */ words) =>
-      await new Apt(join(folder, name), words).open([source]);
+    const apt = async (
+      /** @type {string} */ name,
+      /** @type {readonly string[] | undefined} */ words,
+      place = `${server.url}/debian`,
+    ) => await new Apt(join(folder, name), words).open([`deb [signed-by=${keyring}] ${place} stable main`]);
     try {
       await use({ archive, mirrors, server, apt });
     } finally {
@@ -102,6 +102,16 @@ async function usual(tally, megabytes) {
         assert.deepEqual(await client.archives(), ['hello_1.0_all.deb']);
       });
     }
+    await tally.check('deb: apt uses the server as its proxy, for the upstream and no other host', async () => {
+      const options = [`Acquire::http::Proxy=${server.url}`];
+      mirror.asked = [];
+      const client = await apt('proxied', options, mirror.url);
+      succeeded(await client.run('update'));
+      succeeded(await client.download('hello'));
+      assert.deepEqual(mirror.asked, []);
+      const other = await (await apt('elsewhere', options, 'http://elsewhere.invalid/debian-other')).run('update');
+      assert.match(other.stdout, /404 {2}Not Found/, outputOf(other));
+    });
     await tally.check('deb: apt prints why policy refuses a package, and its index still verifies', async () => {
       const client = await apt('denied');
       succeeded(await client.run('update'));

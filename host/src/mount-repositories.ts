@@ -5,6 +5,7 @@ import type { Scope } from './container/scope.js';
 import { printListenAddress } from './config/listen-address.js';
 import { ACCESS, ENGINE } from './container/tokens.js';
 import { baseUrlOf } from './http/base-url.js';
+import { forwardedPlace } from './http/forwarded-place.js';
 import type { MountedRepository } from './http/serve-repository.js';
 import type { ShownRepository } from './http/home-page.js';
 import type { SenderOf } from './http/sender.js';
@@ -37,7 +38,10 @@ export function mountRepositories(
   function mountAt({ plan, scope }: Served, path: string, sharedMount?: string): MountedRepository {
     const mount = path === '/' ? '' : path;
     const baseUrl = baseUrlOf(publicUrl(plan, path, serverUrl), mount, proxies);
-    return { name: plan.name, mount, sharedMount, engine: scope.get(ENGINE), baseUrl, senderOf };
+    const { loaded, upstreams } = plan;
+    const forwards =
+      loaded.plugin.http?.forwards === true ? upstreams.map(({ url, scope }) => forwardedPlace(url, scope)) : [];
+    return { name: plan.name, mount, sharedMount, engine: scope.get(ENGINE), baseUrl, senderOf, forwards };
   }
 
   function mountShared(mount: string): MountedRepository[] {

@@ -10,6 +10,7 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
     'replyHeaders',
     'warnsStale',
     'dotSegments',
+    'forwards',
     'otherBytes',
   ],
   clients: ['discoverUpstreams', 'setup'],

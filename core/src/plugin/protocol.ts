@@ -96,6 +96,11 @@ export interface HttpFacts {
   readonly warnsStale?: boolean | undefined;
   /** Handling of empty and `.` segments of a path. Absent: `refuse`. */
   readonly dotSegments?: DotSegments | undefined;
+  /**
+   * Whether clients may ask for upstreams themselves, as of an HTTP proxy (RFC 9112 §3.2.2). The path below an upstream is then that
+   * below the repository, with the upstream's scope before it. Absent: `false`.
+   */
+  readonly forwards?: boolean | undefined;
   /** Handling of bytes of a path that are not UTF-8. Absent: `refuse`. */
   readonly otherBytes?: OtherBytes | undefined;
 }

@@ -138,7 +138,8 @@ function defineRouting({ check }: Checks<Fixtures>): void {
       const { kind, upstreamPath, upstreamScope, accept } = resource;
       const integrity = resource.kind === 'artifact' ? resource.integrity : undefined;
       // Bytes with a sum are the same wherever they are.
-      const source = integrity === undefined || integrity.length === 0 ? { upstreamPath, upstreamScope } : { integrity };
+      const source =
+        integrity === undefined || integrity.length === 0 ? { upstreamPath, upstreamScope } : { integrity };
       const place = JSON.stringify({ kind, class: resource.class, ...source, accept });
       const other = places.get(resource.key) ?? place;
       assert.equal(place, other, `${label}: the key ${resource.key} stands for two things`);

@@ -7,6 +7,7 @@ import { LOOP_HEADER, OWN_NAME, passedThrough } from '../drivers/upstream/loop.j
 import { answerError } from './answer-error.js';
 import type { Exchanges } from './exchange.js';
 import { mountFinder } from './find-mount.js';
+import { forwarding } from './forwarding.js';
 import { serveRepository, type MountedRepository, type RequestTarget } from './serve-repository.js';
 
 // Its ES module imports `node:http` (see node-http.ts).
@@ -39,6 +40,7 @@ export function createApp({ repositories, routes, maxPathLength, exchanges, logg
   routes?.(router);
   const pages = serverPages(router, logger);
   const mountedAt = mountFinder(repositories);
+  const forwardedTo = forwarding(repositories);
   const reserved = new Set(router.stack.map(({ path }) => String(path)));
   // A repository that is mounted at `/` has its root to itself.
   if (repositories.some(({ mount }) => mount === '')) reserved.delete('/');
@@ -62,8 +64,8 @@ export function createApp({ repositories, routes, maxPathLength, exchanges, logg
         const message = `Path: expected at most ${maxPathLength} characters, found ${url.length}`;
         throw new EntrepotError('uri-too-long', message);
       }
-      const target = parseRequestTarget(url);
-      const repository = repositoryAt(target.path);
+      const asked = parseRequestTarget(url);
+      const { repository, target } = forwardedTo(asked) ?? { repository: repositoryAt(asked.path), target: asked };
       if (repository === undefined) return void pages(request, response);
       if (!METHODS.has(method)) {
         const headers = { Allow: ALLOW };

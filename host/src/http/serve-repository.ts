@@ -12,6 +12,7 @@ import { FileReader } from '../drivers/blob/file-reader.js';
 import { answerError } from './answer-error.js';
 import type { BaseUrl } from './base-url.js';
 import type { Exchange } from './exchange.js';
+import type { ForwardedPlace } from './forwarded-place.js';
 import type { SenderOf } from './sender.js';
 import { sendFile } from './send-file.js';
 
@@ -25,6 +26,8 @@ export interface MountedRepository {
   readonly engine: Pick<RepositoryEngine, 'handle' | 'ready' | 'keysAt'>;
   readonly baseUrl: BaseUrl;
   readonly senderOf: SenderOf;
+  /** Upstreams that clients may ask for themselves, as of an HTTP proxy. Absent: none. */
+  readonly forwards?: readonly ForwardedPlace[] | undefined;
 }
 
 /** A request target, split but not decoded. */

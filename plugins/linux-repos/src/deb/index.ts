@@ -13,8 +13,8 @@ export default defineProtocolPlugin({
   id: 'deb',
   options: debOptions,
   inject: { clock: CLOCK, logger: LOGGER },
-  // apt asks flat repositories for `/./InRelease`.
-  http: { dotSegments: 'collapse' },
+  // apt asks flat repositories for `/./InRelease`, and `Acquire::http::Proxy` is how many machines are set up.
+  http: { dotSegments: 'collapse', forwards: true },
   clients: { discoverUpstreams: (context) => discoverUpstreams(context), setup: clientSetup },
   proxy: {
     classes: CLASSES,
