@@ -5,10 +5,12 @@ import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } 
 import files from '@entrepot/plugin-files';
 import go from '@entrepot/plugin-go';
 import helm from '@entrepot/plugin-helm';
+import deb from '@entrepot/plugin-linux-repos';
 import npm from '@entrepot/plugin-npm';
 import oci from '@entrepot/plugin-oci';
 import pypi from '@entrepot/plugin-pypi';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { DebArchive } from '@entrepot/fixtures/deb-archive';
 import { GoDatabase, goModule, proxyAnswer } from '@entrepot/fixtures/go-database';
 
 const BASE = '/upstream/base';
@@ -305,6 +307,28 @@ const HELM: Ecosystem = {
   ],
 };
 
+const archive = await DebArchive.create();
+// The clock of the tests stands there.
+archive.age = Date.UTC(2026, 0, 1) - Date.now();
+const debPath = 'pool/main/a/app/app_1.1.0_all.deb';
+archive.packages = [{ name: 'app-tools', version: '1.1.0', source: 'app', path: debPath, bytes: Buffer.from(BAD) }];
+await archive.publish();
+const DEB: Ecosystem = {
+  name: 'deb',
+  plugin: deb,
+  isDenied: is(/^debian-12\/app$/, '1.1.0'),
+  async serve({ upstream, ask }) {
+    for (const [path, body] of archive.files) upstream.serve(`${BASE}/${path}`, { body });
+    // A package of no suite that is known is not there.
+    await ask('/dists/stable/InRelease');
+  },
+  ways: [`/${debPath}`, `/./${debPath}`, `//${debPath}`, `/${debPath.replace('/app/', '/%61pp/')}`]
+    .flatMap((path) => [path, `/snapshots/20260101T000000Z${path}`])
+    .map((path) => ({ form: path.startsWith('/snapshots') ? 'package, as of a day' : 'package', path })),
+  // Requests are for aliases, which lead to all of these.
+  withoutWay: ['auxiliary', 'generations', 'index', 'package', 'packages', 'pointer', 'release', 'upstream'],
+};
+
 const ECOSYSTEMS = [
   NPM,
   PYPI,
@@ -314,6 +338,7 @@ const ECOSYSTEMS = [
   OCI,
   FILES,
   HELM,
+  DEB,
 ];
 
 /** The outcomes of the requests of one ecosystem, by form. */
@@ -416,6 +441,7 @@ const NAMES: readonly { readonly ecosystem: Ecosystem; readonly name: RegExp; re
   },
   { ecosystem: FILES, name: /tool/ },
   { ecosystem: HELM, name: /app/ },
+  { ecosystem: DEB, name: /app/ },
 ];
 
 describe('a denied name', () => {

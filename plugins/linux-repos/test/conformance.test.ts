@@ -17,6 +17,7 @@ protocolSuite(
   { describe, it },
   {
     plugin,
+    options: { unindexed: 'revalidate' },
     fixtures: {
       ...Object.fromEntries([...archive.files].map(([path, body]) => [path, { body }])),
       README: { body: 'read me', mediaType: 'text/plain' },

@@ -203,14 +203,33 @@ describe('a proxy of an archive', () => {
   });
 
   it('keeps only suites that it may, and packages that an index lists', async () => {
-    const scene = await open({ unindexed: 'deny', roots: { allow: ['dists/*'], most: 1 } });
+    const scene = await open({ roots: { allow: ['dists/*'], most: 1 } });
     expect(await scene.text('/InRelease')).toBe('403');
     expect(await scene.text(`/${debOf(scene, 'hello')}`)).toBe('404');
     expect(await scene.text('/dists/other/InRelease')).toBe('404');
     await scene.text('/dists/stable/InRelease');
     expect(await scene.text('/dists/other/InRelease')).toBe('403');
-    await scene.text(`/${FOLDER}/Packages`);
-    expect(await scene.text(`/${debOf(scene, 'hello')}`)).not.toMatch(/^\d{3}$/);
+    expect(await scene.text('/pool/main/h/hello/hello_3.0_all.deb')).toBe('404');
+    const passing = await open({ unindexed: 'revalidate' });
+    const { bytes } = passing.archive.packages[0]!;
+    expect(await passing.text(`/${debOf(passing, 'hello')}`)).toBe(bytes.toString('latin1'));
+  });
+
+  it('fetches the list that a package is in, where no client has', async () => {
+    const scene = await open();
+    await scene.text('/dists/stable/InRelease');
+    scene.asked();
+    const { body } = await scene.ask(`/${debOf(scene, 'hello')}`);
+    expect(body.equals(scene.archive.packages[0]!.bytes)).toBe(true);
+    const smallest = ['.zst', '.gz', ''].map((ending) => scene.archive.files.get(`${FOLDER}/Packages${ending}`)!);
+    const [list] = smallest.sort((one, other) => one.length - other.length);
+    expect(scene.asked()).toEqual([`${FOLDER}/by-hash/SHA256/${sha256(list!)}`, debOf(scene, 'hello')]);
+    // A list with another sum is none.
+    const other = await open();
+    await other.text('/dists/stable/InRelease');
+    for (const path of other.archive.files.keys())
+      if (path.includes('by-hash')) other.upstream.serve(`${UPSTREAM_PATH}/${path}`, { body: 'Package: other\n' });
+    expect(await other.text(`/${debOf(other, 'hello')}`)).toBe('502');
   });
 
   it('takes no index or package with another sum', async () => {

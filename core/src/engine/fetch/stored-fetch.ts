@@ -154,8 +154,7 @@ class StoredFetch {
   /** The promises of the bytes, by the request and by the document: only the strongest algorithm counts. */
   #promised(described: readonly Integrity[]): readonly Integrity[] {
     const { resource } = this.#plan;
-    const requested = (resource.kind === 'artifact' && resource.integrity) || [];
-    return strongest([...requested, ...described]);
+    return strongest([...(resource.integrity ?? []), ...described]);
   }
 
   /**

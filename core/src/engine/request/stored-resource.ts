@@ -30,6 +30,10 @@ export interface Binding extends Side {
 
 /** A resource that is stored, or made of what is. */
 export abstract class StoredResource extends ResourceFacts<Binding> {
+  /** The sums that its name states. */
+  get integrity(): readonly Integrity[] | undefined {
+    return this.named.integrity;
+  }
   /** The documents that may describe it: the first one that lists it counts. */
   get describedBy(): readonly DocumentResource[] {
     const found = this.groups.trust?.describedBy?.(this.named, this.binding.self) ?? [];
@@ -50,9 +54,6 @@ export class ArtifactResource extends StoredResource {
 
   get filename(): string {
     return this.fact(this.groups.reply?.filename) ?? this.key.slice(this.key.lastIndexOf('/') + 1);
-  }
-  get integrity(): readonly Integrity[] | undefined {
-    return this.named.integrity;
   }
   get descriptionOptional() {
     return this.fact(this.groups.trust?.descriptionOptional);

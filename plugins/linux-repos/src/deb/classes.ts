@@ -52,7 +52,7 @@ export const CLASSES = {
   }),
   packages: documentClass<DebProxy, Packages>({
     about: 'Lists of packages, as they are read.',
-    cache: { ...FOR_EVER, cachedOnly: true },
+    cache: { ...FOR_EVER, negativeFor: 5000, cachedOnly: isCached },
     table: {
       maker: new TableMaker(builtProgram(import.meta.url, 'package-worker', () => tableProgram(readPackageRows))),
       revision: 1,

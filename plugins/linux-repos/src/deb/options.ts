@@ -22,8 +22,8 @@ export const debOptions = z.strictObject({
     .describe('Checks of the OpenPGP signatures of Release files.'),
   unindexed: z
     .enum(['revalidate', 'deny'])
-    .default('revalidate')
-    .describe('Packages that no verified index lists: passed on and asked again, or refused.'),
+    .default('deny')
+    .describe('Packages that no verified index lists: 404, or passed on unverified and unjudged, and asked again.'),
   roots: z
     .strictObject({
       allow: z

@@ -21,6 +21,8 @@ import {
   GENERATIONS,
   guessedRoot,
   index,
+  isPackage,
+  likelyLists,
   packageLists,
   packages,
   pointer,
@@ -44,6 +46,7 @@ export class DebProxy {
   readonly #scopes: ReadonlySet<string>;
   readonly #leases: Leases;
   readonly #mayBeRoot: readonly ((path: string) => boolean)[];
+  #kept: { readonly keys: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
   /** Packages that were found lately, by the generations that were looked into. */
   readonly #known = new Lru<Resource>(MOST_KNOWN);
 
@@ -120,42 +123,64 @@ export class DebProxy {
       const found = await this.#generations(root, context, true).catch(notThere);
       if (found !== undefined) states.push({ root, list: this.#inOrder(root, found.list, context, asOf) });
     }
-    const kept = new Set(await context.keys('index/'));
+    const kept = this.#keptIndexes(await context.keys('index/'));
     const place = [path, kept.size, ...states.map(({ list }) => list[0]?.id)].join('\n');
     const known = this.#known.get(place) ?? (await this.#find(path, states, kept, context));
     if (known !== undefined) {
       this.#known.set(place, known);
       return known;
     }
-    if (this.options.unindexed === 'revalidate') return auxiliary(path);
-    throw new EntrepotError('not-found', `no index that was verified lists ${path}`, { code: 'NOT_INDEXED' });
+    if (this.options.unindexed === 'revalidate' || !isPackage(path)) return auxiliary(path);
+    throw new EntrepotError('not-found', `no index of a suite that was asked for here lists ${path}`, {
+      code: 'NOT_INDEXED',
+    });
   }
 
-  /** Looks first into the generation of each root that the client reads, then into others. */
+  /** The keys as a set, which is made once for each list of them. */
+  #keptIndexes(keys: readonly string[]): ReadonlySet<string> {
+    if (this.#kept?.keys !== keys) this.#kept = { keys, set: new Set(keys) };
+    return this.#kept.set;
+  }
+
+  /**
+   * Looks first into the generation of each root that the client reads, then into others; at last into lists of the newest ones that are
+   * not here, where the path says which.
+   */
   async #find(
     path: string,
     states: readonly { readonly root: string; readonly list: readonly Generation[] }[],
     kept: ReadonlySet<string>,
     context: ResolveContext,
   ): Promise<Resource | undefined> {
-    const depth = Math.max(0, ...states.map(({ list }) => list.length));
-    const seen = new Set<string>();
-    for (let age = 0; age < depth; age += 1) {
-      for (const { root, list } of states) {
+    const around = states.map((state) => ({ ...state, below: belowArchive(path, state.root) }));
+    const lookIn = async (age: number, listsOf: (release: Release, root: string) => Resource[]) => {
+      for (const { root, list, below } of around) {
         const generation = list[age];
-        const below = belowArchive(path, root);
         if (generation === undefined || below.length === 0) continue;
         const release = await this.#release(root, generation, context);
-        for (const { sha256 } of packageLists(release, kept)) {
-          if (seen.has(`${sha256} ${root}`)) continue;
-          seen.add(`${sha256} ${root}`);
-          const { document } = await context.document<Packages>(packages(sha256));
+        for (const list of listsOf(release, root)) {
+          const { document } = await context.document<Packages>(list);
           const listed = below.map((name) => document.find(name)).find((found) => found !== undefined);
           if (listed !== undefined) return artifact(path, listed, release.distribution);
         }
       }
+      return undefined;
+    };
+    const depth = Math.max(0, ...states.map(({ list }) => list.length));
+    const seen = new Set<string>();
+    const news = (release: Release): Resource[] =>
+      packageLists(release, kept).flatMap(({ sha256 }) =>
+        seen.has(sha256) ? [] : seen.add(sha256) && packages(sha256),
+      );
+    for (let age = 0; age < depth; age += 1) {
+      const found = await lookIn(age, news);
+      if (found !== undefined) return found;
     }
-    return undefined;
+    return await lookIn(0, (release, root) =>
+      likelyLists(path, release)
+        .filter(([, { sha256 }]) => !kept.has(indexKey(sha256)))
+        .map(([name, file]) => this.placed({ ...index(root, name, file, release), class: 'packages' })),
+    );
   }
 
   /** The generations in the order in which they are looked into: first the one that is meant, or that the client has begun to read. */

@@ -39,8 +39,38 @@ const LISTS_PACKAGES = /(?:^|\/)(?:Packages|Sources)(?:\.(?:gz|xz|zst))?$/;
 
 /** An index that is kept, read as a list of packages. */
 export function packages(sha256: string): Resource {
-  return { class: 'packages', key: indexKey(sha256) };
+  return { class: 'packages', key: indexKey(sha256), attributes: { cached: true } };
 }
+
+/** Whether a path is that of a package or of a source file. */
+export function isPackage(path: string): boolean {
+  return /\.(?:[ud]?deb|dsc)$|[_-][^/]*\.(?:tar|diff)\.[a-z0-9]+$/.test(path);
+}
+
+/**
+ * The lists of a release that may list `path`: those of its component and architecture, in one form each.
+ * `pool/main/h/hello/hello_1.0_amd64.deb` is in `main/binary-amd64/Packages`.
+ */
+export function likelyLists(path: string, { files }: Release): [name: string, file: ListedFile][] {
+  const component = /(?:^|\/)pool\/([^/]+)\//.exec(path)?.[1];
+  const architecture = /_([a-z0-9-]+)\.[ud]?deb$/.exec(path)?.[1] ?? 'source';
+  const folder = architecture === 'source' ? 'source' : `binary-${architecture}`;
+  const lists = [...files].filter(([name]) => {
+    if (!LISTS_PACKAGES.test(name)) return false;
+    if (!name.includes('/')) return true;
+    const isOfIt = architecture === 'all' ? name.includes('/binary-') : name.includes(`/${folder}/`);
+    return isOfIt && (component === undefined || name.startsWith(`${component}/`));
+  });
+  const smallest = new Map<string, [string, ListedFile]>();
+  for (const list of lists) {
+    const place = list[0].replace(/\.[a-z]+$/, '');
+    if (list[1].size < (smallest.get(place)?.[1].size ?? Infinity)) smallest.set(place, list);
+  }
+  return [...smallest.values()].slice(0, MOST_LIKELY);
+}
+
+/** The bound on lists that are fetched for one package. */
+const MOST_LIKELY = 4;
 
 export function artifact(
   path: string,
