@@ -13,7 +13,7 @@ import {
   type ResolveContext,
   type Resource,
 } from '../../src/index.js';
-import { FixedPolicy, type FixedRule } from '../../src/testing/index.js';
+import { FixedPolicy, type FakeUpstream, type FixedRule } from '../../src/testing/index.js';
 import { openHarness, withClasses } from './harness.js';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -67,13 +67,18 @@ function side(seen: Partial<ResolveContext>[] = []) {
   );
 }
 
+/** Has an upstream list and serve a text as `a`. */
+function publisher(upstream: FakeUpstream): (text: string) => void {
+  return (text) => {
+    upstream.serve('/list', { body: `a ${sha256(text)}` });
+    upstream.serve('/files/a', { body: text });
+  };
+}
+
 describe('a path that stands for another resource', () => {
   it('leads to what a document says of it at the moment', async () => {
     const { get, upstream, clock } = await openHarness({ side: side() });
-    const publish = (text: string): void => {
-      upstream.serve('/list', { body: `a ${sha256(text)}` });
-      upstream.serve('/files/a', { body: text });
-    };
+    const publish = publisher(upstream);
     publish('one');
     expect(await (await get('/a')).text()).toBe('one');
     publish('two');
@@ -91,6 +96,19 @@ describe('a path that stands for another resource', () => {
         .join(' '),
     );
     expect(await (await get('/digest')).text()).toBe(`sha256:${sha256(`a ${sha256('two')}`)}`);
+  });
+
+  it('may lead to what was said before, while the document is asked for anew', async () => {
+    const document = { staleWhileRevalidate: 10_000 };
+    const { get, upstream, clock, landed } = await openHarness({ side: side(), document });
+    const publish = publisher(upstream);
+    publish('one');
+    expect(await (await get('/a')).text()).toBe('one');
+    publish('two');
+    clock.advance(2000);
+    expect(await (await get('/a')).text()).toBe('one');
+    await landed();
+    expect(await (await get('/a')).text()).toBe('two');
   });
 
   it('is not found where nothing is said of it, and fails where it leads to another one', async () => {

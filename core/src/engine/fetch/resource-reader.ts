@@ -67,8 +67,8 @@ export class ResourceReader {
   }
 
   /**
-   * Hands over the copy of `resource` that clients get now: kept and fresh, else of a flight; a stale one when that fails and the rule
-   * lets it. `content` has the bytes of one that is not kept, for as long as `use` runs.
+   * Hands over the copy of `resource` that clients get now: kept and fresh, else of a flight; a stale one when that fails, or while it
+   * runs, where the rule lets it. `content` has the bytes of one that is not kept, for as long as `use` runs.
    */
   async current<Result>(
     resource: Stored,
@@ -80,6 +80,10 @@ export class ResourceReader {
     const rule = freshnessRule(this.#context, resource);
     const state = kept && standing(kept, rule, services.clock.now());
     if (kept !== undefined && (state?.fresh === true || resource.keptOnly)) return await use(kept);
+    if (kept !== undefined && state?.whileRevalidating === true) {
+      this.#refresh(resource, kept);
+      return await use(kept);
+    }
     if (resource.keptOnly) throw new EntrepotError('not-found', `${resource.key} is not kept`, { code: 'NOT_KEPT' });
     try {
       await negative.check(resource.key);
@@ -97,6 +101,14 @@ export class ResourceReader {
         return await use(kept);
       throw failure;
     }
+  }
+
+  /** Starts a refresh that nobody waits for. */
+  #refresh(resource: Stored, kept: Entry): void {
+    const { definition, services } = this.#context;
+    this.#flights.join(resource, kept).done.catch((error: unknown) => {
+      services.logger.warn({ error, repository: definition.name, key: resource.key }, 'a background refresh failed');
+    });
   }
 
   /** The bytes of a flight for as long as their reader needs them: an unkept body goes with its flight, so it is copied. */
