@@ -35,13 +35,12 @@ export async function publishGeneration(
   const earlier = context.kept === undefined ? [] : (await readGenerations(context.kept)).list;
   const [last] = earlier;
   if (last?.date !== undefined) self.newest.set(root, last.date);
-  const list = (await newGeneration(root, last, context, self)) ?? earlier;
-  if (list !== earlier && list[0] !== undefined && list[0].date !== undefined) self.newest.set(root, list[0].date);
-  const now = self.clock.now();
+  const added = await newGeneration(root, last, context, self);
   const { keepGenerations: keep, leaseFor } = self.options;
-  const all = list === earlier ? list : withGeneration(earlier, list[0] as Generation, { keep, since: now - leaseFor });
+  const since = self.clock.now() - leaseFor;
+  const list = added === undefined ? earlier : withGeneration(earlier, added, { keep, since });
   const path = join(context.folder, 'generations');
-  await writeFile(path, printGenerations(all));
+  await writeFile(path, printGenerations(list));
   return [{ key, path, mediaType: 'application/json' }];
 }
 
@@ -51,7 +50,7 @@ async function newGeneration(
   last: Generation | undefined,
   context: ProduceContext,
   self: DebProxy,
-): Promise<readonly Generation[] | undefined> {
+): Promise<Generation | undefined> {
   const first = (await take(self, root, 'InRelease', context)) ?? (await take(self, root, 'Release', context));
   if (first === undefined)
     throw new EntrepotError('not-found', `no mirror has InRelease or Release of ${root || 'the repository'}`);
@@ -63,7 +62,7 @@ async function newGeneration(
   for (const { name, sha256 } of taken) await context.read(pointer(root, name, sha256));
   const pointers = Object.fromEntries(taken.map(({ name, sha256 }) => [name, sha256]));
   const id = createHash('sha256').update(JSON.stringify(pointers)).digest('hex').slice(0, 16);
-  return [{ id, at: self.clock.now(), date: release.date, pointers }];
+  return { id, at: self.clock.now(), date: release.date, pointers };
 }
 
 /** `Release` and `Release.gpg` beside the document that counts, where they are of the same time. */
