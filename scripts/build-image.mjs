@@ -17,10 +17,10 @@ const archive = join(resolve(folder), `entrepot-image-${version}.tar`);
 const { stdout: revision } = await run(ROOT, ['git', 'rev-parse', 'HEAD']);
 const facts = { VERSION: version, REVISION: revision.trim() };
 // A layer in a cache would keep the labels of another version; as options they are put on afterwards.
-const labels = Object.entries(facts).flatMap(([name, value]) => [
-  ...['--build-arg', `${name}=${value}`],
-  ...['--label', `org.opencontainers.image.${name.toLowerCase()}=${value}`],
-]);
+const labels = Object.entries(facts).flatMap(([name, value]) => {
+  const label = `org.opencontainers.image.${name.toLowerCase()}=${value}`;
+  return ['--build-arg', `${name}=${value}`, '--label', label];
+});
 // One time for all files, so that the same sources make the same image. Only the format of docker keeps the check of health.
 const format = ['--format', 'docker', '--timestamp', '0'];
 await run(ROOT, ['buildah', 'bud', ...format, ...labels, ...more, '--file', 'deploy/Dockerfile', '--tag', tag, ROOT]);
