@@ -18,6 +18,10 @@ export const debOptions = z.strictObject({
         .default([])
         .describe('Files with OpenPGP keys, armored or not: /usr/share/keyrings/debian-archive-keyring.gpg.'),
     })
+    .refine(({ mode, keyrings }) => mode !== 'enforce' || keyrings.length > 0, {
+      path: ['keyrings'],
+      error: 'expected a keyring for mode: enforce, found none',
+    })
     .prefault({})
     .describe('Checks of the OpenPGP signatures of Release files.'),
   unindexed: z
