@@ -55,9 +55,8 @@ function jsonFile(file: PageFile, url: string, provenance: string | undefined): 
     'upload-time': file.uploadTime,
     yanked: file.yanked,
     'gpg-sig': file.signed,
-    // PEP 714: both names, the newer one for newer clients.
+    // Not by its older name, `dist-info-metadata`: pip 22.3 to 23.0, which Debian 12 has, fails on a table there (PEP 714).
     'core-metadata': file.coreMetadata,
-    'dist-info-metadata': file.coreMetadata,
     provenance,
   });
 }

@@ -142,7 +142,6 @@ group('an HTML page', () => {
         yanked: 'it "breaks" & burns',
         'gpg-sig': false,
         'core-metadata': { sha256: HASH },
-        'dist-info-metadata': { sha256: HASH },
         provenance: 'https://p.example.com/x',
       },
     ]);
