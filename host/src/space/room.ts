@@ -13,6 +13,9 @@ const FULL_FOR = { least: 10_000, most: 300_000 };
 /** The same, as a multiple of how long it took to find out: everything was looked at in vain, and nothing else is to wait for that again. */
 const FULL_FACTOR = 20;
 
+/** The longest wait for blobs that are being stored, where nothing else may go; milliseconds. */
+const PATIENCE = 2_000;
+
 /** The bound of one repository. */
 export interface Quota {
   /** Bytes. */
@@ -45,6 +48,10 @@ export class Room implements BlobCatalogue {
   readonly #settled = new Map<string, number>();
   /** Blobs that repositories do not count before their entries have been put, by their holds. */
   readonly #unnamed = new Map<string, { readonly repository: string; readonly size: number }>();
+  /** The number of blobs that are being stored. */
+  #held = 0;
+  /** Resolves when one of them is, for who waits for that. */
+  #released: PromiseWithResolvers<void> | undefined;
   /** Until when nothing is tried in a scope where no room could be made, on the monotonic clock. */
   readonly #fullUntil = new Map<string, number>();
 
@@ -73,6 +80,11 @@ export class Room implements BlobCatalogue {
     return [...this.#fullUntil.keys()].filter((name) => this.#isFull(name));
   }
 
+  /** Whether room can be made only when something is stored that is on its way. */
+  get waiting(): boolean {
+    return this.#released !== undefined;
+  }
+
   async hold(repository: string, blob: BlobInfo): Promise<BlobHold> {
     const { size } = blob;
     const admitted = new Set<string>();
@@ -82,6 +94,9 @@ export class Room implements BlobCatalogue {
       }
       await this.#leaveReserve(size > this.#options.linkedAbove ? 0 : size);
       const hold = await this.#catalogue.hold(repository, blob);
+      this.#held += 1;
+      // One that was there when it was let in, and is counted only now, since it was deleted meanwhile.
+      if (hold.isNew && !admitted.has(ALL_BLOBS)) await this.#returnBelow(ALL_BLOBS);
       if (admitted.delete(repository)) this.#unnamed.set(hold.id, { repository, size });
       return hold;
     } finally {
@@ -94,6 +109,8 @@ export class Room implements BlobCatalogue {
     this.#unnamed.delete(hold.id);
     if (unnamed !== undefined) add(this.#settled, unnamed.repository, unnamed.size);
     this.#catalogue.release(hold);
+    this.#held -= 1;
+    this.#released?.resolve();
   }
 
   visited(digests: readonly Digest[]): Promise<void> {
@@ -102,6 +119,18 @@ export class Room implements BlobCatalogue {
 
   damaged(digest: Digest): Promise<void> {
     return this.#catalogue.damaged(digest);
+  }
+
+  /** Brings a scope below its bound, where it is above. */
+  async #returnBelow(name: string): Promise<void> {
+    const scope = this.#scope(name);
+    if (scope === undefined || (await this.#store.bytesOf(name)) <= scope.bound) return;
+    const end = await this.#turns.acquire();
+    try {
+      await this.#shrink(scope, scope.bound * LOW_MARK);
+    } finally {
+      end();
+    }
   }
 
   /** Brings every scope below its bound: others may have put what is too much, or the bound has changed. */
@@ -143,14 +172,29 @@ export class Room implements BlobCatalogue {
       // Whoever was before may have made enough.
       if (await this.#fits(scope, size)) return true;
       const since = this.#clock.monotonic();
-      const coming = read(this.#admitted, scope.name) - read(this.#settled, scope.name);
-      await this.#shrink(scope, scope.bound * LOW_MARK - size - coming);
-      if (await this.#fits(scope, size)) return true;
+      const deadline = performance.now() + PATIENCE;
+      do {
+        const coming = read(this.#admitted, scope.name) - read(this.#settled, scope.name);
+        await this.#shrink(scope, scope.bound * LOW_MARK - size - coming);
+        if (await this.#fits(scope, size)) return true;
+      } while (await this.#nextRelease(deadline));
       this.#noteFull(scope.name, since, { bytes: size, bound: scope.bound });
       throw noRoom(scope, size);
     } finally {
       end();
     }
+  }
+
+  /** Waits until one of the blobs is stored that are being stored. @returns whether one was before `deadline`, by `performance.now()` */
+  async #nextRelease(deadline: number): Promise<boolean> {
+    const left = deadline - performance.now();
+    if (this.#held === 0 || left <= 0) return false;
+    const released = (this.#released = Promise.withResolvers<void>());
+    const timer = setTimeout(released.resolve, left);
+    await released.promise;
+    clearTimeout(timer);
+    this.#released = undefined;
+    return performance.now() < deadline;
   }
 
   async #shrink(scope: Scope, target: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Digest } from '@entrepot/core';
 import { ManualClock } from '@entrepot/core/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { entryOf, openSpace, type Opened } from './support.js';
 
 const LARGE = 600 * 1024;
@@ -50,6 +50,28 @@ describe('a bound on all blobs', () => {
     await Promise.all(watched);
     expect(most).toBeLessThanOrEqual(10 * LARGE);
     for (const key of together) expect(await opened.storage.entries.find('proxy', key)).toBeDefined();
+  });
+
+  it('waits for what is just being stored, where nothing else may go', async () => {
+    const { put, storage, space } = await openSpace({ maxBytes: 4 * LARGE });
+    const bytes = Buffer.alloc(3 * LARGE, 'stored');
+    const held = entryOf('proxy', 'held', bytes);
+    await storage.blobs.put('proxy', held, { open: () => Readable.from([bytes]), bytes });
+    await put('hosted', 'own', Buffer.alloc(LARGE, 'own'));
+    const coming = put('proxy', 'new', Buffer.alloc(LARGE, 'new'));
+    await vi.waitFor(() => expect(space.room.waiting).toBe(true));
+    await storage.entries.replace(held);
+    await coming;
+    expect(await storage.entries.find('proxy', 'new')).toBeDefined();
+    expect(space.room.full).toEqual([]);
+  });
+
+  it('counts a blob that is put again while it is being deleted', async () => {
+    const { put, space, database } = await openSpace({ maxBytes: 4 * LARGE });
+    const { digest } = await put('proxy', 'one', Buffer.alloc(LARGE, 'one'));
+    expect(await space.usage.has('', digest)).toBe(true);
+    await database.updateTable('blobs').set({ state: 'deleting' }).where('digest', '=', digest).execute();
+    expect(await space.usage.has('', digest)).toBe(false);
   });
 
   it('spares what was served once each round', async () => {

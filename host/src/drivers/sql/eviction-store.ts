@@ -64,11 +64,16 @@ export class SqlEvictionStore extends SqlStore {
     return Number(row?.bytes ?? 0);
   }
 
-  /** Whether a repository has an entry of a blob; of `ALL_BLOBS`: whether the catalogue has it. */
+  /** Whether a repository has an entry of a blob; of `ALL_BLOBS`: whether the catalogue has it, and it is not being deleted. */
   async has(repository: string, digest: Digest): Promise<boolean> {
     const row = await stored('look for a blob', () =>
       repository === ALL_BLOBS
-        ? this.database.selectFrom('blobs').select('digest').where('digest', '=', digest).executeTakeFirst()
+        ? this.database
+            .selectFrom('blobs')
+            .select('digest')
+            .where('digest', '=', digest)
+            .where('state', '!=', 'deleting')
+            .executeTakeFirst()
         : this.database
             .selectFrom('entries')
             .select('digest')
