@@ -13,7 +13,7 @@ import { run } from './run.mjs';
 
 /**
  * Makes the bill of materials of the distribution: everything that the lockfile installs for it, in CycloneDX.
- * What npm writes is of the whole repository, and without development it leaves packages out that are used by both.
+ * The list of npm is of the whole repository, and without development it leaves packages out that are used by both.
  * @param {string} root
  * @param {readonly Packed[]} packed for the sums of what is ours
  * @returns {Promise<Bill>}

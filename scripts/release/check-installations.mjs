@@ -1,4 +1,4 @@
-// What strangers do: they install the published packages, start them, and install through them.
+// Installs as strangers do: they install the published packages, start them, and install through them.
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

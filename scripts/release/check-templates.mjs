@@ -1,4 +1,4 @@
-// What authors of plugins do: make one of each template by the published create-plugin, install what it needs, build, run the
+// Does what authors of plugins do: make one of each template by the published create-plugin, install what it needs, build, run the
 // kits, install the plugins beside a bare host, and use them. Catches what no test on the sources can: a missing export, a
 // file that is not packed, a dependency that is not declared.
 import { createHash } from 'node:crypto';

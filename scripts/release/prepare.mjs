@@ -11,7 +11,7 @@ import { signRelease } from './sums.mjs';
 /** @import { Packed } from './pack.mjs' */
 
 /**
- * What a release is made of.
+ * Parts of a release.
  * @typedef {object} Preparation
  * @property {string} root of the repository, which is changed: versions, changelogs, a commit and its tags
  * @property {string} folder for the files of the release

@@ -18,7 +18,7 @@ const DRIVERS = [
 ];
 
 /**
- * What is in the image, and what is not.
+ * Looks at what is in the image, and what is not.
  * @param {ImageSetting} setting
  */
 export async function contents({ tally, store, folder, image }) {
