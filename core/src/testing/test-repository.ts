@@ -64,6 +64,8 @@ export interface TestRequest {
   readonly mount?: string;
   /** The connection breaks after so many bytes of the body. */
   readonly breaksAfter?: number;
+  /** Runs when the body has begun to be read; its end comes afterwards. */
+  readonly during?: () => Promise<void>;
 }
 
 /** A reply that was read to its end. */
@@ -222,7 +224,7 @@ export function freshnessOf(plugin: AnyDeclaredPlugin): Readonly<Record<string, 
 
 async function ask(
   engine: RepositoryEngine,
-  { method = 'GET', path, headers = {}, body = '', breaksAfter, mount }: TestRequest,
+  { method = 'GET', path, headers = {}, body = '', breaksAfter, during, mount }: TestRequest,
 ): Promise<TestReply> {
   const split = path.indexOf('?');
   const reply = await engine.handle({
@@ -230,7 +232,7 @@ async function ask(
     rawPath: split < 0 ? path : path.slice(0, split),
     rawQuery: split < 0 ? '' : path.slice(split + 1),
     header: (name) => headers[name],
-    body: Readable.from(bodyOf(Buffer.from(body), breaksAfter), { objectMode: false }),
+    body: Readable.from(bodyOf(Buffer.from(body), breaksAfter, during), { objectMode: false }),
     baseUrl: BASE_URL,
     mount,
     signal: new AbortController().signal,
@@ -248,8 +250,13 @@ async function ask(
   };
 }
 
-function* bodyOf(body: Buffer, breaksAfter: number | undefined): Generator<Buffer> {
+async function* bodyOf(
+  body: Buffer,
+  breaksAfter: number | undefined,
+  during: TestRequest['during'],
+): AsyncGenerator<Buffer> {
   yield body.subarray(0, breaksAfter);
+  await during?.();
   if (breaksAfter !== undefined) throw new Error('socket hang up');
 }
 
