@@ -1,3 +1,5 @@
+import { withoutTrailingSlashes } from '@entrepot/core';
+
 /** Where a repository has what is at an upstream. */
 export interface ForwardedPlace {
   /** Host and path of the upstream, without a slash at the end. */
@@ -10,5 +12,5 @@ export interface ForwardedPlace {
 export function forwardedPlace(url: string, scope: string | undefined): ForwardedPlace {
   const { host, pathname } = new URL(url);
   const path = scope === undefined ? '' : `/${encodeURIComponent(scope)}`;
-  return { upstream: host + pathname.replace(/\/+$/, ''), path };
+  return { upstream: host + withoutTrailingSlashes(pathname), path };
 }

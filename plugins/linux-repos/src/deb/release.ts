@@ -49,7 +49,7 @@ export function parseRelease(text: string, name: string): Release {
       continue;
     }
     list = undefined;
-    const match = /^([A-Za-z0-9-]+):[ \t]*(.*)$/.exec(line);
+    const match = /^([A-Za-z0-9-]+):(.*)$/.exec(line);
     if (match === null) {
       if (line.trim() === '') continue;
       throw malformed(name, 'expected lines of fields, such as "Suite: stable"');

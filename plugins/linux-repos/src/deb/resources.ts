@@ -44,7 +44,8 @@ export function packages(sha256: string): Resource {
 
 /** Whether a path is that of a package or of a source file. */
 export function isPackage(path: string): boolean {
-  return /\.(?:[ud]?deb|dsc)$|[_-][^/]*\.(?:tar|diff)\.[a-z0-9]+$/.test(path);
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return /\.(?:[ud]?deb|dsc)$/.test(name) || (/[_-]/.test(name) && /\.(?:tar|diff)\.[a-z0-9]+$/.test(name));
 }
 
 /**
