@@ -78,7 +78,7 @@ export class Upload {
   }
 }
 
-/** One request that takes as long as all reloads. */
+/** Request that takes as long as all reloads. */
 export class LongPut {
   /** @type {ClientRequest} */
   #request;

@@ -17,7 +17,7 @@ const MIB = 1024 ** 2;
 /** The pieces in which the origin sends a body, and the pause behind each of them; bytes and milliseconds. */
 const PIECE = 128 * 1024;
 const PAUSE = 20;
-/** Those of the beginning of a body, and how much of it comes so: first bytes are measured before 100 bodies fill the machine. */
+/** Pieces of the beginning of a body, and how much of it comes so: first bytes are measured before 100 bodies fill the machine. */
 const TRICKLE = { piece: 4 * 1024, pause: 50, bytes: 80 * 1024 };
 /** How long a server sleeps, in milliseconds. */
 const SLEEP = 60_000;

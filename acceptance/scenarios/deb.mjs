@@ -150,7 +150,7 @@ async function usual(tally, megabytes) {
 
 /** @param {Tally} tally */
 async function poisoned(tally) {
-  /** What is wrong with the first mirror. @type {Record<string, (path: string, bytes: Buffer) => Buffer>} */
+  /** Faults of the first mirror. @type {Record<string, (path: string, bytes: Buffer) => Buffer>} */
   const spoils = {
     'a wrong byte in an index': (path, bytes) =>
       path.includes('Packages') || path.includes('by-hash') ? flipped(bytes) : bytes,

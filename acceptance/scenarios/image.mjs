@@ -14,7 +14,7 @@ import { withoutConfiguration } from './image/without-configuration.mjs';
 /** @type {readonly ToolName[]} */
 const TOOLS = ['mmdebstrap', 'buildah', 'podman', 'runc', 'skopeo'];
 
-/** What the scenario calls the image. */
+/** Name of the image in the scenario. */
 const IMAGE = 'localhost/entrepot:test';
 
 /**

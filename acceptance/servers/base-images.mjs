@@ -13,7 +13,7 @@ const NPM = '11.19.1';
 const SUITE = 'bookworm';
 
 const BUILD_PACKAGES = ['ca-certificates'];
-/** What Node needs, and what every network program looks for. */
+/** Packages that Node needs, and that every network program looks for. */
 const RUN_PACKAGES = [
   'libc6',
   'libstdc++6',

@@ -7,7 +7,7 @@ import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 
 /** A process may have no more of them than the machine lets this one give away. */
 const LIMITS = ['--ulimit', 'nofile=4096:4096', '--ulimit', 'nproc=4096:4096'];
-/** What the deployments of deploy/ have, too: nothing can be written but what is mounted, and there are no privileges. */
+/** Arguments for what the deployments of deploy/ have, too: nothing can be written but what is mounted, and there are no privileges. */
 const LOCKED = ['--read-only', '--read-only-tmpfs=false', '--cap-drop', 'all', '--security-opt', 'no-new-privileges'];
 
 /** The program in the image. */
@@ -85,7 +85,7 @@ export class Container {
     return await this.#command(['exec', this.#name, ...words]);
   }
 
-  /** What a program beside it prints. @param {readonly string[]} words */
+  /** Returns the output of a program beside it. @param {readonly string[]} words */
   async output(words) {
     const result = await this.exec(words);
     if (result.code !== 0) throw new Error(`${words.join(' ')}: ${outputOf(result)}`);

@@ -9,7 +9,7 @@ import { CACHE } from '@entrepot/fixtures/tools';
 import { provideRoots } from './base-images.mjs';
 
 const STORE = join(CACHE, 'image-store');
-/** What holds until the machine starts anew. Podman remembers where that was. */
+/** Folder for what holds until the machine starts anew. Podman remembers where that was. */
 const RUNNING = join('/run/entrepot-acceptance', createHash('sha256').update(STORE).digest('hex').slice(0, 16));
 /** Here the cache mounts of a build are, too. */
 const TEMPORARY = join(CACHE, 'image-store-tmp');
@@ -17,7 +17,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt';
 /** Where no namespaces can be made. */
 const HERE = ['--isolation', 'chroot', '--network', 'host', '--layers'];
-/** One time for all files, so that the same files are the same image. */
+/** Arguments for one time of all files, so that the same files are the same image. */
 const FORM = ['--format', 'docker', '--timestamp', '0'];
 /** Layers of builds before this one stay for the next one, until there are so many. */
 const MOST_IMAGES = 300;

@@ -27,7 +27,7 @@ export interface EditionOptions extends Pick<CreateHostOptions, 'reusePort' | 'r
   readonly openAt: (site: Site) => OpenSite | undefined;
 }
 
-/** What one configuration means, put together above the ground. It serves when its apps are at its listeners and it has begun. */
+/** Everything that one configuration means, put together above the ground. It serves when its apps are at its listeners and it has begun. */
 export class Edition {
   readonly loaded: LoadedConfig;
   readonly prepared: Prepared;

@@ -47,7 +47,7 @@ export interface Prepared {
   readonly root: Scope;
   readonly administration: Scope;
   readonly served: readonly Served[];
-  /** What room each repository may take. */
+  /** The room that each repository may take. */
   readonly kept: SpaceOptions['repositories'];
   /** By repository; empty until the root has started. */
   readonly engines: Map<string, RepositoryEngine>;

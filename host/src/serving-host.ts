@@ -60,7 +60,7 @@ export interface ServingHostOptions extends Pick<CreateHostOptions, 'wait'> {
 export class ServingHost implements Host {
   readonly #options: ServingHostOptions;
   readonly logger: Logger;
-  /** Those that are not closed yet. */
+  /** Editions that are not closed yet. */
   readonly #editions = new Set<Edition>();
   /** Listeners that no edition has any more. */
   readonly #removed = new Set<OpenSite['listener']>();

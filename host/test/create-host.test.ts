@@ -1,7 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
@@ -9,6 +7,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ConfigurationError } from '../src/config/configuration-error.js';
 import { loadConfig } from '../src/config/load.js';
 import { checkConfiguration, createHost, type Host } from '../src/create-host.js';
+import { listenOnLoopback } from './local-server.js';
 
 /** A folder with a configuration in it, for one test. */
 function folderWith(configuration: string): string {
@@ -39,14 +38,7 @@ async function upstream() {
     response.setHeader('Content-Type', 'text/plain');
     response.end(`file ${request.url}`);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/base`, asked };
+  return { url: `${await listenOnLoopback(server)}/base`, asked };
 }
 
 async function get(url: string) {

@@ -1,13 +1,12 @@
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, type Logger } from '@entrepot/core';
 import { onTestFinished } from 'vitest';
 import { loadConfig, type LoadedConfig } from '../src/config/load.js';
 import { createHost } from '../src/create-host.js';
+import { listenOnLoopback } from './local-server.js';
 
 /** A server that reads its configuration again, in a folder of its own. */
 export async function serve(configuration: string, logger: Logger = silentLogger, files: Record<string, string> = {}) {
@@ -30,14 +29,7 @@ export const NOTHING = `${LISTEN}repositories: {}`;
 
 export async function upstream(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
   const server = createServer(answer);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return await listenOnLoopback(server);
 }
 
 export async function statusOf(url: string, init?: RequestInit): Promise<number> {

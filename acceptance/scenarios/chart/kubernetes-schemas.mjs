@@ -56,7 +56,7 @@ export async function kubernetesSchemas() {
   return folder;
 }
 
-/** One schema that refers to nothing outside of it. @param {Schema} schema @param {Record<string, Schema>} definitions */
+/** Returns a schema that refers to nothing outside of it. @param {Schema} schema @param {Record<string, Schema>} definitions */
 function flattened(schema, definitions) {
   /** @type {Record<string, Schema>} */
   const used = {};

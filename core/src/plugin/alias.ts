@@ -3,7 +3,7 @@ import type { Resource, Route } from './resource.js';
 
 /** A document as it is served now. */
 export interface ResolvedDocument<Document extends Parsed = Parsed> {
-  /** What its class made of it. */
+  /** The result of its class's `parse`. */
   readonly document: Document;
   /** The digest of its bytes. */
   readonly digest: string;
@@ -32,7 +32,7 @@ export interface ResolveContext {
  */
 export interface AliasClass<Self = unknown> {
   readonly kind: 'alias';
-  /** One line about it, for the readers of the plugin. */
+  /** A line about it, for the readers of the plugin. */
   readonly about: string;
   readonly policy?: Pick<PolicyFacts<Self>, 'accessName' | 'forAnyName'> | undefined;
   /**

@@ -1,17 +1,9 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Distribution } from '@entrepot/host';
+import { type Distribution, KNOWN_FORMATS } from '@entrepot/host';
 
-/** The plugins that come with this package. `loadConfig` of `@entrepot/host` takes them. */
+/** The plugins that come with this package: all of ours. `loadConfig` of `@entrepot/host` takes them. */
 export const DISTRIBUTION: Distribution = {
-  formats: {
-    npm: '@entrepot/plugin-npm',
-    deb: '@entrepot/plugin-linux-repos',
-    files: '@entrepot/plugin-files',
-    go: '@entrepot/plugin-go',
-    helm: '@entrepot/plugin-helm',
-    oci: '@entrepot/plugin-oci',
-    pypi: '@entrepot/plugin-pypi',
-  },
+  formats: KNOWN_FORMATS,
   folder: dirname(fileURLToPath(import.meta.url)),
 };

@@ -35,7 +35,7 @@ export interface CommandContext {
   exit(code: number): void;
 }
 
-/** How the configuration is loaded that a command line names, or names none. */
+/** Options for loading the configuration that a command line names, or the usual one. */
 export function configOptions(file: string | undefined, context: ConfigPlace): LoadConfigOptions {
   const { env, cwd, distribution } = context;
   return { file, env, cwd, distribution };

@@ -3,7 +3,7 @@ import { get as getSecure } from 'node:https';
 import { serverPlace } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
 
-/** How long the server may take to answer, in milliseconds. */
+/** Limit of the server's answer, in milliseconds. */
 const TIMEOUT = 10_000;
 
 /** Asks the server where its configuration says that it listens whether it is ready, for whoever watches it from beside it. */

@@ -5,7 +5,7 @@ import type { ConfigurationProblem } from './configuration-error.js';
 export interface ReloadOutcome {
   /** Whether it is in force. `false`: the one from before is. */
   readonly applied: boolean;
-  /** What it changes. Empty where it is not applied. */
+  /** The keys that differ. Empty where it is not applied. */
   readonly changes: readonly ConfigurationChange[];
   /** Why it is not applied. */
   readonly problems: readonly ConfigurationProblem[];

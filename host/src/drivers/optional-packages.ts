@@ -13,7 +13,7 @@ const CONDITIONS = new Set(['node', 'import']);
 /** A driver whose packages are not part of every installation. */
 export type OptionalDriver = keyof typeof PACKAGES;
 
-/** What a driver lacks and how to install it, in a sentence. Absent: nothing. */
+/** Says in a sentence which packages a driver lacks, and how to install them. Absent: none. */
 export function lackOf(driver: OptionalDriver): string | undefined {
   const missing = PACKAGES[driver].filter((name) => !isInstalled(name));
   if (missing.length === 0) return undefined;

@@ -16,8 +16,9 @@ export function forwarding(
   const places = repositories
     .flatMap((repository) => (repository.forwards ?? []).map((place) => ({ repository, ...place })))
     .sort((one, other) => other.upstream.length - one.upstream.length);
-  return ({ path, query, authority = '' }) => {
-    if (places.length === 0 || !URL.canParse(`http://${authority}`)) return undefined;
+  return ({ path, query, authority }) => {
+    // Only clients of a proxy name the host in the target.
+    if (authority === undefined || !URL.canParse(`http://${authority}`)) return undefined;
     const asked = new URL(`http://${authority}`).host + path;
     const found = places.find(({ upstream }) => asked.startsWith(`${upstream}/`));
     if (found === undefined) return undefined;

@@ -28,7 +28,7 @@ export type WorkerMessage =
   /** A worker is to open another configuration, and then to serve it or not. */
   | { readonly entrepot: 'prepare'; readonly id: number; readonly loaded: LoadedConfig }
   | { readonly entrepot: 'apply' | 'abandon'; readonly id: number }
-  /** It has done one of these. */
+  /** The worker has done one of these. */
   | { readonly entrepot: 'done'; readonly id: number; readonly problems: readonly ConfigurationProblem[] }
   /** An administrator wants the configuration to be read again. */
   | { readonly entrepot: 'reload?'; readonly id: number }

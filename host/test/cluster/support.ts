@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
@@ -11,6 +9,7 @@ import { createHost } from '../../src/create-host.js';
 import { openSqlite } from '../../src/drivers/sql/sqlite.js';
 import type { SqlDatabase } from '../../src/drivers/sql/sql-database.js';
 import { freePort } from '../free-port.js';
+import { listenOnLoopback } from '../local-server.js';
 
 export const SECRET = 'the secret of a cluster, for tests';
 
@@ -29,14 +28,7 @@ export async function startUpstream(
     asked.push([request.url, request.headers.range].filter((part) => part !== undefined).join(' '));
     answer(request, response);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+  return { url: await listenOnLoopback(server), asked };
 }
 
 /** Servers over one folder and one database. */

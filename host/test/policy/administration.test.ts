@@ -1,9 +1,8 @@
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createHmac } from 'node:crypto';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { serve, until, type PolicyServer } from './support.js';
+import { listenOnLoopback } from '../local-server.js';
 
 const API = '/-/api/v1';
 const TARBALL = '/npm/demo/-/demo-2.0.0.tgz';
@@ -305,14 +304,7 @@ describe('what happened', () => {
         response.end();
       });
     });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    onTestFinished(async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    });
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+    const url = `${await listenOnLoopback(server)}/hook`;
     const hook = `{ url: "${url}", secret: "\${env:HOOK}", allowPrivate: true, events: [denied] }`;
     const { get } = await serve(
       `policy: { rules: [${DENY}], webhooks: [${hook}] }`,

@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
 import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
 import { createHost, type Host } from '../../src/create-host.js';
+import { listenOnLoopback } from '../local-server.js';
 
 const BYTES = Buffer.from('a tarball');
 const INTEGRITY = `sha512-${createHash('sha512').update(BYTES).digest('base64')}`;
@@ -35,14 +34,7 @@ export async function npmUpstream(): Promise<string> {
       }),
     );
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return await listenOnLoopback(server);
 }
 
 /** A server for one test, in a folder of its own. */

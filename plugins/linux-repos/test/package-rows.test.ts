@@ -33,7 +33,7 @@ Checksums-Sha256:
  ${'c'.repeat(64)} 20 hello_2.10.tar.gz
 `;
 
-/** What is read of an index that comes in pieces of a size. */
+/** Reads an index that comes in pieces of a size. */
 async function read(bytes: Uint8Array | string, piece = 7): Promise<Record<string, ListedPackage>> {
   const all = Buffer.from(bytes as Uint8Array);
   async function* stream() {
@@ -146,4 +146,49 @@ describe('the order of versions', () => {
       }
     }
   });
+});
+
+describe('a list of packages that breaks off', () => {
+  const forms = {
+    gzip: gzipSync(PACKAGES),
+    zstd: zstdCompressSync(PACKAGES),
+    xz: execFileSync('xz', ['--stdout'], { input: PACKAGES }),
+    plain: Buffer.from(PACKAGES),
+  };
+
+  it.each(Object.entries(forms))('fails where it is read from: %s', async (_, packed) => {
+    async function* stream() {
+      yield packed.subarray(0, packed.length / 2);
+      throw new Error('the disk is gone');
+    }
+    const reading = (async () => {
+      for await (const row of readPackageRows({ stream })) expect(row).toBeDefined();
+    })();
+    await expect(reading).rejects.toMatchObject({ kind: 'upstream-unavailable' });
+  });
+
+  it.each(Object.entries(forms))('is let go when nobody reads on: %s', async (_, packed) => {
+    const ended = Promise.withResolvers<void>();
+    async function* stream() {
+      try {
+        for (;;) yield packed;
+      } finally {
+        ended.resolve();
+      }
+    }
+    for await (const row of readPackageRows({ stream })) if (row.length > 0) break;
+    await ended.promise;
+  });
+});
+
+it('refuses a stanza that has no end', async () => {
+  const line = ` ${SUM} 10 hello_2.10.dsc\n`;
+  async function* stream() {
+    yield Buffer.from('Package: hello\nVersion: 1\nDirectory: pool\nChecksums-Sha256:\n');
+    for (let at = 0; at < 20; at += 1) yield Buffer.from(line.repeat(2_000));
+  }
+  const reading = (async () => {
+    for await (const row of readPackageRows({ stream })) expect(row).toBeDefined();
+  })();
+  await expect(reading).rejects.toMatchObject({ message: expect.stringContaining('stanza') as string });
 });

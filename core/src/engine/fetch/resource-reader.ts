@@ -81,7 +81,7 @@ export class ResourceReader {
     const state = kept && standing(kept, rule, services.clock.now());
     if (kept !== undefined && (state?.fresh === true || resource.keptOnly)) return await use(kept);
     if (kept !== undefined && state?.whileRevalidating === true) {
-      this.#refresh(resource, kept);
+      this.refresh(resource, kept);
       return await use(kept);
     }
     if (resource.keptOnly) throw new EntrepotError('not-found', `${resource.key} is not kept`, { code: 'NOT_KEPT' });
@@ -104,7 +104,7 @@ export class ResourceReader {
   }
 
   /** Starts a refresh that nobody waits for. */
-  #refresh(resource: Stored, kept: Entry): void {
+  refresh(resource: Stored, kept: Entry): void {
     const { definition, services } = this.#context;
     this.#flights.join(resource, kept).done.catch((error: unknown) => {
       services.logger.warn({ error, repository: definition.name, key: resource.key }, 'a background refresh failed');

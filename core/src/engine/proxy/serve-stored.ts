@@ -91,7 +91,7 @@ export class StoredServing {
     if (kept !== undefined && state !== undefined) {
       const stale: CacheFacts = { name: 'stale', ttl: state.ttl, detail: 'refreshing' };
       if (state.whileRevalidating || (running !== undefined && rule.busy === 'stale')) {
-        this.#refresh(resource, kept);
+        fetching.reader.refresh(resource, kept);
         const reply = await this.#kept.serve(context, resource, kept, stale);
         if (reply !== undefined) return reply;
       }
@@ -125,14 +125,6 @@ export class StoredServing {
 
   #requireName(context: RequestContext, { coordinates }: Stored): void {
     requireAllowed(this.#parts.judge(context, { kind: 'name', coordinates }));
-  }
-
-  /** Starts a refresh that no client waits for. */
-  #refresh(resource: Stored, kept: Entry): void {
-    const { definition, fetching, services } = this.#parts;
-    fetching.flights.join(resource, kept).done.catch((error: unknown) => {
-      services.logger.warn({ error, repository: definition.name, key: resource.key }, 'a background refresh failed');
-    });
   }
 
   /**

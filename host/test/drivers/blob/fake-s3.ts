@@ -1,9 +1,8 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { onTestFinished } from 'vitest';
 import { BUCKET } from './s3-server.js';
+import { listenOnLoopback } from '../../local-server.js';
 
 /** Answers a request in the place of the server. @returns whether it did */
 export type Fault = (request: IncomingMessage, response: ServerResponse) => boolean;
@@ -28,13 +27,7 @@ export class FakeS3 {
       fake.requests.push(request);
       if (!fake.fault(request, response)) void fake.#answer(request, response);
     });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    onTestFinished(async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    });
+    await listenOnLoopback(server);
     return fake;
   }
 

@@ -3,7 +3,8 @@ import { malformed, type NewRow } from '@entrepot/core/formats';
 import { unpacked } from '../shared/unpack.js';
 import { isSafe } from './release.js';
 
-/** The longest line of an index, in characters. */
+const CHECKSUMS = 'Checksums-Sha256';
+/** The longest line of an index, and the longest sums of one source package, in characters. */
 const LONGEST_LINE = 1024 * 1024;
 
 /** A file of an archive, as the value of its row has it. */
@@ -34,7 +35,11 @@ export async function* readPackageRows({ stream }: Pick<Content, 'stream'>): Asy
         stanza = new Map();
         field = undefined;
       } else if (line.charCodeAt(0) === 32 || line.charCodeAt(0) === 9) {
-        if (field === 'Checksums-Sha256') stanza.set(field, `${stanza.get(field)}\n${line.trim()}`);
+        if (field !== CHECKSUMS) continue;
+        const sums = `${stanza.get(field)}\n${line.trim()}`;
+        if (sums.length > LONGEST_LINE)
+          throw malformed('an index', `expected stanzas with ${LONGEST_LINE} characters of sums at most`);
+        stanza.set(field, sums);
       } else {
         const colon = line.indexOf(':');
         if (colon < 1) return;
@@ -55,7 +60,7 @@ const WANTED: ReadonlySet<string> = new Set([
   'Size',
   'SHA256',
   'Directory',
-  'Checksums-Sha256',
+  CHECKSUMS,
 ]);
 
 /** Writes the value of a row. */
@@ -84,7 +89,7 @@ function* rowsOf(stanza: ReadonlyMap<string, string>): Generator<NewRow> {
     yield [path, valueOf({ ...about, sha256, size: Number(stanza.get('Size')) || 0, architecture })];
   }
   const directory = stanza.get('Directory');
-  for (const line of (directory === undefined ? undefined : stanza.get('Checksums-Sha256'))?.split('\n') ?? []) {
+  for (const line of (directory === undefined ? undefined : stanza.get(CHECKSUMS))?.split('\n') ?? []) {
     const [sum = '', size = '', file = ''] = line.split(/\s+/);
     const place = pathOf(`${directory}/${file}`);
     if (place === undefined || file === '' || !isSum(sum)) continue;

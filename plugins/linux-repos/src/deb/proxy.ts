@@ -35,6 +35,15 @@ import type { Signatures } from './signatures.js';
 /** The bound on packages whose index is remembered. */
 const MOST_KNOWN = 20_000;
 
+/** A root whose archive may have a file. */
+interface RootState {
+  readonly root: string;
+  /** The names by which its indexes may list the file. */
+  readonly below: readonly string[];
+  /** The generations, in the order in which they are looked into. */
+  readonly list: readonly Generation[];
+}
+
 /** A proxy of an archive of Debian packages. */
 export class DebProxy {
   readonly options: DebOptions;
@@ -117,11 +126,12 @@ export class DebProxy {
   /** A package, by the index that lists it. */
   async file({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
     const { path, asOf } = attributes as { path: string; asOf?: number };
-    const roots = await this.#roots(context);
-    const states: { root: string; list: readonly Generation[] }[] = [];
-    for (const root of roots) {
+    const states: RootState[] = [];
+    for (const root of await this.#roots(context)) {
+      const below = belowArchive(path, root);
+      if (below.length === 0) continue;
       const found = await this.#generations(root, context, true).catch(notThere);
-      if (found !== undefined) states.push({ root, list: this.#inOrder(root, found.list, context, asOf) });
+      if (found !== undefined) states.push({ root, below, list: this.#inOrder(root, found.list, context, asOf) });
     }
     const kept = this.#keptIndexes(await context.keys('index/'));
     const place = [path, kept.size, ...states.map(({ list }) => list[0]?.id)].join('\n');
@@ -148,15 +158,14 @@ export class DebProxy {
    */
   async #find(
     path: string,
-    states: readonly { readonly root: string; readonly list: readonly Generation[] }[],
+    states: readonly RootState[],
     kept: ReadonlySet<string>,
     context: ResolveContext,
   ): Promise<Resource | undefined> {
-    const around = states.map((state) => ({ ...state, below: belowArchive(path, state.root) }));
     const lookIn = async (age: number, listsOf: (release: Release, root: string) => Resource[]) => {
-      for (const { root, list, below } of around) {
+      for (const { root, list, below } of states) {
         const generation = list[age];
-        if (generation === undefined || below.length === 0) continue;
+        if (generation === undefined) continue;
         const release = await this.#release(root, generation, context);
         for (const list of listsOf(release, root)) {
           const { document } = await context.document<Packages>(list);

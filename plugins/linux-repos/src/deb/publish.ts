@@ -171,7 +171,7 @@ export async function verifyPointer(
   await self.signatures.check(text, name, detached);
 }
 
-/** How far the clock of an archive may be ahead; milliseconds. */
+/** Limit of how far the clock of an archive may be ahead; milliseconds. */
 const FUTURE = 600_000;
 
 async function signatureOf(

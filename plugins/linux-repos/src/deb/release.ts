@@ -32,7 +32,7 @@ export async function readRelease(content: Content, name: string): Promise<Relea
   return parseRelease(textOf(await content.bytes(LARGEST_RELEASE)), name);
 }
 
-/** The text of a Release file. @throws EntrepotError for bytes that are not UTF-8 */
+/** The text of a Release file. Bytes that are not UTF-8 are replaced: what is read of it is ASCII. */
 export function textOf(bytes: Uint8Array): string {
   return new TextDecoder('utf-8').decode(bytes);
 }

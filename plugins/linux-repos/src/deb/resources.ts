@@ -94,7 +94,7 @@ export function auxiliary(path: string): Resource {
   return { class: 'auxiliary', key: `auxiliary/${path}`, path: upstreamPath(path) };
 }
 
-/** What a suite has beside its index files is passed on; an index that it does not list is none. */
+/** Passes on what a suite has beside its index files. `undefined`: an index that it does not list is none. */
 export function unlisted(path: string, name: string): Resource | undefined {
   const isIndex = /(?:^|\/)(?:Packages|Sources|Contents-|Translation-|Components-|Commands-|Release$)/.test(name);
   return isIndex ? undefined : auxiliary(path);

@@ -68,7 +68,7 @@ export class Signatures {
   }
 }
 
-/** One signature by a known key is enough, as for apt: archives sign with the key of the next release, too. */
+/** Requires a signature by a known key; one is enough, as for apt: archives sign with the key of the next release, too. */
 async function requireOne({ signatures }: Pick<VerifyMessageResult, 'signatures'>): Promise<void> {
   const problems: string[] = [];
   for (const { verified, keyID } of signatures) {

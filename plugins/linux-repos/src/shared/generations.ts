@@ -10,7 +10,7 @@ export interface Generation {
   readonly id: string;
   /** When it was published here; milliseconds since the epoch. */
   readonly at: number;
-  /** What the upstream says of its age; milliseconds since the epoch. */
+  /** The date that the upstream gives it; milliseconds since the epoch. */
   readonly date?: number | undefined;
   /** SHA-256 of its pointer documents, in hex, by their name below the root. */
   readonly pointers: Readonly<Record<string, string>>;

@@ -9,7 +9,7 @@ interface Lease {
   readonly until: number;
 }
 
-/** Who asks. */
+/** The client that asks. */
 export type Client = Pick<ResolveContext, 'client' | 'connection' | 'now'>;
 
 /**

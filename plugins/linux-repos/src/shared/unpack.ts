@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { malformed } from '@entrepot/core/formats';
 import xz from 'xz-decompress';
@@ -7,31 +7,35 @@ import xz from 'xz-decompress';
 const LARGEST = 4 * 1024 * 1024 * 1024;
 
 /**
- * Unpacks an index by what it begins with: gzip, xz, zstd, or nothing. Runs in a thread.
+ * Unpacks an index by what it begins with: gzip, xz, zstd, or nothing. Runs in a thread. `packed` ends with whoever reads.
  * @returns `undefined` for a form that is not read (bzip2, lzma)
  */
 export async function unpacked(packed: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array> | undefined> {
   const pieces = packed[Symbol.asyncIterator]();
-  const { value: first = new Uint8Array(), done } = await pieces.next();
+  const { value: first = new Uint8Array() } = await pieces.next();
   async function* all(): AsyncGenerator<Uint8Array> {
-    if (done === true) return;
-    yield first;
-    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value;
+    try {
+      yield first;
+      for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) yield next.value;
+    } finally {
+      await pieces.return?.();
+    }
   }
   const begins = Buffer.from(first.subarray(0, 6)).toString('hex');
-  if (begins.startsWith('1f8b')) return bounded(Readable.from(all()).pipe(createGunzip()));
-  if (begins.startsWith('28b52ffd')) return bounded(Readable.from(all()).pipe(createZstdDecompress()));
-  if (begins === 'fd377a585a00') return bounded(unxz(all()));
   // bzip2; lzma of xz-utils
-  if (begins.startsWith('425a68') || begins.startsWith('5d0000')) return undefined;
-  return bounded(all());
+  if (begins.startsWith('425a68') || begins.startsWith('5d0000')) return void (await pieces.return?.());
+  if (begins.startsWith('1f8b')) return bounded(pipeline(Readable.from(all()), createGunzip(), () => {}));
+  if (begins.startsWith('28b52ffd')) return bounded(pipeline(Readable.from(all()), createZstdDecompress(), () => {}));
+  return bounded(begins === 'fd377a585a00' ? unxz(Readable.from(all())) : all());
 }
 
-function unxz(packed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const stream = Readable.toWeb(Readable.from(packed)) as unknown as ConstructorParameters<
-    typeof xz.XzReadableStream
-  >[0];
-  return new xz.XzReadableStream(stream) as unknown as AsyncIterable<Uint8Array>;
+async function* unxz(packed: Readable): AsyncGenerator<Uint8Array> {
+  const stream = Readable.toWeb(packed) as unknown as ConstructorParameters<typeof xz.XzReadableStream>[0];
+  try {
+    yield* new xz.XzReadableStream(stream) as unknown as AsyncIterable<Uint8Array>;
+  } finally {
+    packed.destroy();
+  }
 }
 
 async function* bounded(plain: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
