@@ -40,7 +40,8 @@ describe('a kept copy whose upstream does not answer', () => {
       ['/raw/page', 10],
       ['/raw/large', 5_000_000],
     ] as const) {
-      const { upstream, get } = await stale(path, 'one', { document: SOON });
+      // Long enough for the head and the first bytes to come before it.
+      const { upstream, get } = await stale(path, 'one', { document: { ...SOON, staleAfter: 200 } });
       upstream.serve(path, { body: patterned(size), etag: '"2"' });
       const gate = upstream.hold(path, { afterBytes: 2 });
       expect(await (await get(path)).text()).toBe('one');

@@ -73,8 +73,9 @@ export class FlightServing {
       const isPending = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
       const awaited = head === undefined || isPending || mustBeAwaited(resource, kept, head);
       // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
-      if (!awaited) await waits.within(flight, head.spool.flowing(awaitedBytes(resource, head)), waiting);
-      if (awaited || head.spool.size <= awaitedBytes(resource, head) || !head.spool.canFollow(0)) {
+      const first = awaited ? 0 : awaitedBytes(resource, head, kept);
+      if (!awaited) await waits.within(flight, head.spool.flowing(first), waiting);
+      if (awaited || head.spool.size <= first || !head.spool.canFollow(0)) {
         const ahead = awaited ? undefined : await this.#serveAhead(context, resource, head, collapsed);
         if (ahead !== undefined) return ahead;
         return await this.#serveResult(context, resource, await ended(), collapsed, head);
@@ -286,9 +287,9 @@ function mustBeAwaited(resource: Stored, kept: Entry | undefined, head: FlightHe
 
 /**
  * The number of bytes that are awaited before a first one is let go: the held tail, unless the body is said to be longer; a document is
- * awaited whole unless it is said to be large.
+ * awaited whole unless it is said to be large. Where a kept copy can stand in, a few bytes do not show that the rest will come.
  */
-function awaitedBytes({ kind }: Stored, { size = 0 }: FlightHead): number {
+function awaitedBytes({ kind }: Stored, { size = 0 }: FlightHead, kept?: Entry): number {
   if (kind === 'document' && size <= SMALL_DOCUMENT) return SMALL_DOCUMENT;
-  return size > HELD_TAIL ? 0 : HELD_TAIL;
+  return size > HELD_TAIL && kept === undefined ? 0 : HELD_TAIL;
 }
