@@ -1,1 +1,2 @@
-export { default, type DebOptions } from './deb/index.js';
+export { default } from './deb/index.js';
+export type { RepositoryOptions } from './shared/options.js';

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@entrepot/core';
 import { expect, it, onTestFinished } from 'vitest';
-import { debOptions } from '../src/deb/options.js';
-import { Signatures } from '../src/deb/signatures.js';
+import { repositoryOptions } from '../src/shared/options.js';
+import { OpenPgpSignatures } from '../src/shared/signatures.js';
 
 it('refuse to enforce signatures without a key', () => {
-  const { error } = debOptions.safeParse({ signatures: { mode: 'enforce' } });
+  const { error } = repositoryOptions.safeParse({ signatures: { mode: 'enforce' } });
   expect(error?.issues[0]?.path).toEqual(['signatures', 'keyrings']);
   expect(error?.issues[0]?.message).toMatch(/expected a keyring for mode: enforce/);
-  expect(debOptions.safeParse({ signatures: { mode: 'warn' } }).success).toBe(true);
-  expect(debOptions.safeParse({ signatures: { mode: 'enforce', keyrings: ['a.gpg'] } }).success).toBe(true);
+  expect(repositoryOptions.safeParse({ signatures: { mode: 'warn' } }).success).toBe(true);
+  expect(repositoryOptions.safeParse({ signatures: { mode: 'enforce', keyrings: ['a.gpg'] } }).success).toBe(true);
 });
 
 it('refuse a keyring without a key', async () => {
@@ -19,7 +19,7 @@ it('refuse a keyring without a key', async () => {
   onTestFinished(() => rm(folder, { recursive: true }));
   const keyring = join(folder, 'empty.gpg');
   await writeFile(keyring, '');
-  await expect(Signatures.open({ mode: undefined, keyrings: [keyring] }, silentLogger)).rejects.toMatchObject({
+  await expect(OpenPgpSignatures.open({ mode: undefined, keyrings: [keyring] }, silentLogger)).rejects.toMatchObject({
     kind: 'configuration',
     message: expect.stringContaining(keyring) as string,
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DebArchive } from '@entrepot/fixtures/deb-archive';
-import { cleartextOf } from '../src/deb/clearsigned.js';
+import { cleartextOf } from '../src/shared/clearsigned.js';
 import { parseRelease } from '../src/deb/release.js';
 
 const SUM = 'a'.repeat(64);
@@ -19,9 +19,13 @@ SHA512:
 describe('a Release file', () => {
   it('lists index files with their sums, its dates and its distribution', () => {
     const release = parseRelease(TEXT, 'Release');
-    expect(release.files.get('main/binary-amd64/Packages.xz')).toEqual({ sha256: SUM, size: 100 });
+    expect(release.files.get('main/binary-amd64/Packages.xz')).toEqual({
+      integrity: { algorithm: 'sha256', hex: SUM },
+      size: 100,
+    });
     expect(release.files.size).toBe(2);
-    expect(release.sha256Of.get('c'.repeat(128))).toBe(SUM);
+    expect(release.bySum.get('c'.repeat(128))?.integrity.hex).toBe(SUM);
+    expect(release.packageLists).toEqual(['main/binary-amd64/Packages.xz']);
     expect([release.date, release.validUntil]).toEqual([1731146967000, 1731751767000]);
     expect([release.byHash, release.distribution]).toEqual([true, 'debian-12']);
     const ubuntu = parseRelease(TEXT.replace('Debian', 'Ubuntu').replace('12.8', '22.04'), 'Release');

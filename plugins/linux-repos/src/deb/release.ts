@@ -1,40 +1,23 @@
-import type { Content, Parsed } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
-import { cleartextOf, isClearsigned } from './clearsigned.js';
+import { cleartextOf, isClearsigned, textOf } from '../shared/clearsigned.js';
+import type { ListedFile, Listing } from '../shared/format.js';
 
 /** The largest Release file that is read, in bytes. Debian's has 150 KB. */
 export const LARGEST_RELEASE = 16 * 1024 * 1024;
 
-/** An index file, as a Release file lists it. */
-export interface ListedFile {
-  readonly sha256: string;
-  readonly size: number;
-}
-
 /** A Release file that was read. */
-export interface Release extends Parsed {
-  /** Milliseconds since the epoch; `undefined` where it does not say. */
-  readonly date: number | undefined;
-  readonly validUntil: number | undefined;
+export interface Release extends Listing {
   /** Whether the archive has its index files under their sums, too. */
   readonly byHash: boolean;
-  /** Index files by their path below the suite. */
-  readonly files: ReadonlyMap<string, ListedFile>;
-  /** SHA-256 by SHA-512, in hex. Empty where there is none. */
-  readonly sha256Of: ReadonlyMap<string, string>;
+  /** Index files by their SHA-512, in hex. Empty where there is none. */
+  readonly bySum: ReadonlyMap<string, ListedFile>;
   /** The distribution as OSV names it: `debian-12`, `ubuntu-22.04`. `undefined`: another one. */
   readonly distribution: string | undefined;
 }
 
 /** Reads `InRelease` or `Release`. @throws EntrepotError `upstream-unavailable` for what is neither */
-export async function readRelease(content: Content, name: string): Promise<Release> {
-  if (content.size > LARGEST_RELEASE) throw malformed(name, `expected ${LARGEST_RELEASE} bytes at most`);
-  return parseRelease(textOf(await content.bytes(LARGEST_RELEASE)), name);
-}
-
-/** The text of a Release file. Bytes that are not UTF-8 are replaced: what is read of it is ASCII. */
-export function textOf(bytes: Uint8Array): string {
-  return new TextDecoder('utf-8').decode(bytes);
+export function readRelease(bytes: Uint8Array, name: string): Release {
+  return parseRelease(textOf(bytes), name);
 }
 
 /** Reads the text of a Release file, signed or not. @throws EntrepotError `upstream-unavailable` */
@@ -65,11 +48,12 @@ export function parseRelease(text: string, name: string): Release {
   const byPath = new Map<string, string>();
   for (const [path, { sum }] of readSums(lists.get('sha512'), 128, name) ?? []) byPath.set(path, sum);
   const files = new Map<string, ListedFile>();
-  const sha256Of = new Map<string, string>();
+  const bySum = new Map<string, ListedFile>();
   for (const [path, { sum, size }] of sha256) {
-    files.set(path, { sha256: sum, size });
+    const file: ListedFile = { integrity: { algorithm: 'sha256', hex: sum }, size };
+    files.set(path, file);
     const sha512 = byPath.get(path);
-    if (sha512 !== undefined) sha256Of.set(sha512, sum);
+    if (sha512 !== undefined) bySum.set(sha512, file);
   }
   return {
     weight: plain.length + 400 * files.size,
@@ -77,10 +61,13 @@ export function parseRelease(text: string, name: string): Release {
     validUntil: dateOf(fields.get('valid-until')),
     byHash: fields.get('acquire-by-hash') === 'yes',
     files,
-    sha256Of,
+    packageLists: [...files.keys()].filter((path) => LISTS_PACKAGES.test(path)),
+    bySum,
     distribution: distributionOf(fields),
   };
 }
+
+const LISTS_PACKAGES = /(?:^|\/)(?:Packages|Sources)(?:\.(?:gz|xz|zst))?$/;
 
 function readSums(
   lines: readonly string[] | undefined,

@@ -6,6 +6,8 @@ import {
   type RequestHead,
   type Resource,
 } from '@entrepot/core';
+import { indexAt } from '../shared/resources.js';
+import { parseTime } from '../shared/times.js';
 
 /** Documents that commit to all others of their suite, by their names. */
 const POINTERS: ReadonlySet<string> = new Set(['InRelease', 'Release', 'Release.gpg']);
@@ -49,28 +51,10 @@ function named(segments: readonly string[], more: { readonly asOf?: number }): R
   if (POINTERS.has(last) && !BELOW_SUITE.test(folder.at(-1) ?? ''))
     return { class: 'suite', key, attributes: { root: folder.join('/'), name: last, ...more } };
   const hash = folder.at(-2) === 'by-hash' ? parseHash(folder.at(-1) as string, last) : undefined;
-  if (hash?.algorithm === 'sha256')
-    return { class: 'index', key: indexKey(hash.hex), path: upstreamPath(path), integrity: [hash] };
+  if (hash?.algorithm === 'sha256') return indexAt(path, hash);
   if (hash !== undefined) return { class: 'named', key, attributes: { path, sum: hash, ...more } };
   const isIndex = INDEX_NAME.test(last) || isBelowSuites(segments);
   return { class: isIndex ? 'named' : 'file', key, attributes: { path, ...more } };
-}
-
-/** Reads `20261130T001500Z`. `undefined`: no time. */
-export function parseTime(text: string): number | undefined {
-  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? [];
-  const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  return Number.isNaN(time) ? undefined : time;
-}
-
-/** The key of an index file. */
-export function indexKey(sha256: string): string {
-  return `index/${sha256}`;
-}
-
-/** The path of a file below the archive, as a mirror is asked for it. */
-export function upstreamPath(path: string): string {
-  return path.split('/').map(encodeURIComponent).join('/');
 }
 
 function isBelowSuites(segments: readonly string[]): boolean {

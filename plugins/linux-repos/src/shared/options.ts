@@ -1,12 +1,12 @@
 import { durationOption } from '@entrepot/core/formats';
 import { z } from 'zod';
-import { parseTime } from './routes.js';
+import { parseTime } from './times.js';
 
 const time = durationOption();
 const duration = z.string({ error: time.expected }).transform(time.read);
 
-/** The options of a deb repository. */
-export const debOptions = z.strictObject({
+/** The options of a repository of any of the formats. */
+export const repositoryOptions = z.strictObject({
   signatures: z
     .strictObject({
       mode: z
@@ -67,4 +67,4 @@ export const debOptions = z.strictObject({
     .describe('Whether a mirror may bring an older Release file than the last one.'),
 });
 
-export type DebOptions = z.output<typeof debOptions>;
+export type RepositoryOptions = z.output<typeof repositoryOptions>;

@@ -32,3 +32,8 @@ export function cleartextOf(text: string, name: string): string {
     .map((line) => (line.startsWith('- ') ? line.slice(2) : line))
     .join('\n');
 }
+
+/** Reads bytes as text. Those that are not UTF-8 are replaced: all that is read of pointer documents is ASCII. */
+export function textOf(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8').decode(bytes);
+}

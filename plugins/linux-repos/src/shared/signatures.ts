@@ -10,25 +10,26 @@ import {
   type Key,
   type VerifyMessageResult,
 } from 'openpgp';
-import { cleartextOf, isClearsigned } from './clearsigned.js';
-import type { DebOptions } from './options.js';
+import { cleartextOf, isClearsigned, textOf } from './clearsigned.js';
+import type { Signatures } from './format.js';
+import type { RepositoryOptions } from './options.js';
 
-/** Checks the OpenPGP signatures of Release files. */
-export class Signatures {
+/** Checks the OpenPGP signatures of pointer documents. */
+export class OpenPgpSignatures implements Signatures {
   readonly mode: 'off' | 'warn' | 'enforce';
   readonly #keys: readonly Key[];
   readonly #logger: Logger;
 
-  constructor(mode: Signatures['mode'], keys: readonly Key[], logger: Logger) {
+  constructor(mode: OpenPgpSignatures['mode'], keys: readonly Key[], logger: Logger) {
     this.mode = mode;
     this.#keys = keys;
     this.#logger = logger;
   }
 
   /** Reads the keyrings. @throws EntrepotError `configuration` for one that cannot be read */
-  static async open({ mode, keyrings }: DebOptions['signatures'], logger: Logger): Promise<Signatures> {
+  static async open({ mode, keyrings }: RepositoryOptions['signatures'], logger: Logger): Promise<OpenPgpSignatures> {
     const keys = await Promise.all(keyrings.map(readKeyring));
-    return new Signatures(mode ?? (keyrings.length > 0 ? 'enforce' : 'warn'), keys.flat(), logger);
+    return new OpenPgpSignatures(mode ?? (keyrings.length > 0 ? 'enforce' : 'warn'), keys.flat(), logger);
   }
 
   /** Whether there is anything to check against. */
@@ -36,24 +37,22 @@ export class Signatures {
     return this.mode !== 'off' && this.#keys.length > 0;
   }
 
-  /**
-   * Checks `text`, with a detached signature where it is not clear-signed.
-   * @throws EntrepotError `upstream-unavailable` where `enforce` refuses it
-   */
-  async check(text: string, name: string, detached?: string): Promise<void> {
+  async check(bytes: Uint8Array, name: string, detached: Uint8Array | undefined): Promise<void> {
     if (!this.isChecking) return;
     try {
-      await this.#verify(text, name, detached);
+      await this.#verify(bytes, name, detached);
     } catch (error) {
       const problem = `its signature is not accepted: ${messageOf(error)}`;
       if (this.mode === 'enforce') throw malformed(name, problem, error);
-      this.#logger.warn({ file: name, problem }, 'a Release file is taken although its signature is not accepted');
+      this.#logger.warn({ file: name, problem }, 'a document is taken although its signature is not accepted');
     }
   }
 
-  async #verify(text: string, name: string, detached: string | undefined): Promise<void> {
+  async #verify(bytes: Uint8Array, name: string, detached: Uint8Array | undefined): Promise<void> {
     const verificationKeys = [...this.#keys];
-    if (isClearsigned(text)) {
+    if (detached === undefined) {
+      const text = textOf(bytes);
+      if (!isClearsigned(text)) throw new Error('it is not signed');
       const message = await readCleartextMessage({ cleartextMessage: text });
       const result = await verify({ message, verificationKeys });
       await requireOne(result);
@@ -61,9 +60,10 @@ export class Signatures {
       if (canonical(result.data) !== canonical(cleartextOf(text, name))) throw new Error('it covers another text');
       return;
     }
-    if (detached === undefined) throw new Error('it is not signed');
-    const message = await createMessage({ binary: Buffer.from(text) });
-    const signature = await readSignature({ armoredSignature: detached });
+    const message = await createMessage({ binary: bytes });
+    const signature = isArmored(detached)
+      ? await readSignature({ armoredSignature: textOf(detached) })
+      : await readSignature({ binarySignature: detached });
     await requireOne(await verify({ message, signature, verificationKeys, format: 'binary' }));
   }
 }
@@ -94,11 +94,16 @@ function canonical(text: string): string {
 async function readKeyring(path: string): Promise<readonly Key[]> {
   try {
     const bytes = await readFile(path);
-    const isArmored = bytes.subarray(0, 5).toString('latin1') === '-----';
-    return isArmored ? await readKeys({ armoredKeys: bytes.toString('utf8') }) : await readKeys({ binaryKeys: bytes });
+    return isArmored(bytes)
+      ? await readKeys({ armoredKeys: bytes.toString('utf8') })
+      : await readKeys({ binaryKeys: bytes });
   } catch (error) {
     throw new EntrepotError('configuration', `the keyring ${path} cannot be read: ${messageOf(error)}`, {
       cause: error,
     });
   }
+}
+
+function isArmored(bytes: Uint8Array): boolean {
+  return Buffer.from(bytes.subarray(0, 5)).toString('latin1') === '-----';
 }

@@ -8,29 +8,24 @@ import {
   type Route,
 } from '@entrepot/core';
 import { compileGlob, Lru } from '@entrepot/core/formats';
-import { generationAt, type Generation, type Generations } from '../shared/generations.js';
-import { Leases } from '../shared/leases.js';
-import type { DebOptions } from './options.js';
-import type { Packages } from './packages.js';
-import type { Release } from './release.js';
+import type { Format, ListedFile, Listing, Signatures } from './format.js';
+import { generationAt, type Generation, type Generations } from './generations.js';
+import { Leases } from './leases.js';
+import type { RepositoryOptions } from './options.js';
+import type { PackageList } from './package-list.js';
 import {
-  artifact,
   auxiliary,
-  belowArchive,
   generations,
   GENERATIONS,
-  guessedRoot,
   index,
-  isPackage,
-  likelyLists,
-  packageLists,
-  packages,
+  indexAt,
+  INDEXES,
+  indexKey,
+  listing,
+  mainPackageList,
+  packageList,
   pointer,
-  sha256Of,
-  unlisted,
 } from './resources.js';
-import { indexKey, route, upstreamPath } from './routes.js';
-import type { Signatures } from './signatures.js';
 
 /** The bound on packages whose index is remembered. */
 const MOST_KNOWN = 20_000;
@@ -38,18 +33,19 @@ const MOST_KNOWN = 20_000;
 /** A root whose archive may have a file. */
 interface RootState {
   readonly root: string;
-  /** The names by which its indexes may list the file. */
-  readonly below: readonly string[];
+  /** The names by which its lists may have the file. */
+  readonly names: readonly string[];
   /** The generations, in the order in which they are looked into. */
   readonly list: readonly Generation[];
 }
 
-/** A proxy of an archive of Debian packages. */
-export class DebProxy {
-  readonly options: DebOptions;
+/** A proxy of repositories of one format. */
+export class RepositoryProxy {
+  readonly format: Format;
+  readonly options: RepositoryOptions;
   readonly signatures: Signatures;
   readonly clock: Clock;
-  /** The date of the newest Release file of each root: a mirror with an older one is passed over. */
+  /** The date of the newest main document of each root: a mirror with an older one is passed over. */
   readonly newest = new Map<string, number>();
   /** Hosts that a path may begin with, where each upstream is a server of its own. */
   readonly #scopes: ReadonlySet<string>;
@@ -60,11 +56,13 @@ export class DebProxy {
   readonly #known = new Lru<Resource>(MOST_KNOWN);
 
   constructor(
-    options: DebOptions,
+    format: Format,
+    options: RepositoryOptions,
     { upstreams }: Pick<RepositoryFacts, 'upstreams'>,
     signatures: Signatures,
     clock: Clock,
   ) {
+    this.format = format;
     this.options = options;
     this.signatures = signatures;
     this.clock = clock;
@@ -74,7 +72,7 @@ export class DebProxy {
   }
 
   route(head: RequestHead): Route | undefined {
-    return this.placed(route(head));
+    return this.placed(this.format.route(head));
   }
 
   /** Where the mirrors have it: below the host that its path begins with, where the upstreams are several servers. */
@@ -85,7 +83,7 @@ export class DebProxy {
     return { ...resource, path: path.slice(path.indexOf('/') + 1), scope };
   }
 
-  /** The pointer document of a suite, as a client gets it now. The client keeps its generation. */
+  /** A pointer document of a root, as a client gets it now. The client keeps its generation. */
   async pointer({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
     const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
     const time = asOf ?? this.options.frozen.get(root);
@@ -102,23 +100,26 @@ export class DebProxy {
   async indexFile(resource: Resource, context: ResolveContext): Promise<Resource | undefined> {
     const { attributes } = resource;
     const { path, sum, asOf } = attributes as { path: string; sum?: { hex: string }; asOf?: number };
-    const root = (await this.#rootOf(path, context)) ?? guessedRoot(path);
+    const { format } = this;
+    const root = (await this.#rootOf(path, context)) ?? format.guessedRoot(path);
     if (root === undefined) return auxiliary(path);
     await this.#requireRoot(root, context);
-    const name = path.slice(root === '' ? 0 : root.length + 1);
+    const name = path.slice(format.pathOf(root, '').length);
     // Who has begun to read one gets that, whatever the mirrors have by now.
     const isChosen =
       asOf !== undefined || this.options.frozen.has(root) || this.#leases.of(context, root) !== undefined;
     const { list } = await this.#generations(root, context, isChosen);
     for (const generation of this.#inOrder(root, list, context, asOf)) {
-      const release = await this.#release(root, generation, context);
-      if (sum === undefined) {
-        const file = release.files.get(name);
-        return file === undefined ? unlisted(path, name) : index(root, name, file, release);
+      const read = await this.#listing(root, generation, context);
+      if (sum !== undefined) {
+        const file = format.fileBySum?.(read, sum.hex);
+        if (file !== undefined) return indexAt(path, file.integrity);
+        continue;
       }
-      const sha256 = release.sha256Of.get(sum.hex);
-      if (sha256 !== undefined)
-        return { class: 'index', key: indexKey(sha256), path: upstreamPath(path), integrity: [sha256Of(sha256)] };
+      const file = read.files.get(name);
+      if (file !== undefined) return index(format, root, name, file, read);
+      const other = format.unlisted(name);
+      if (other !== 'earlier') return other === 'auxiliary' ? auxiliary(path) : undefined;
     }
     return undefined;
   }
@@ -128,20 +129,20 @@ export class DebProxy {
     const { path, asOf } = attributes as { path: string; asOf?: number };
     const states: RootState[] = [];
     for (const root of await this.#roots(context)) {
-      const below = belowArchive(path, root);
-      if (below.length === 0) continue;
+      const names = this.format.namesBelow(path, root);
+      if (names.length === 0) continue;
       const found = await this.#generations(root, context, true).catch(notThere);
-      if (found !== undefined) states.push({ root, below, list: this.#inOrder(root, found.list, context, asOf) });
+      if (found !== undefined) states.push({ root, names, list: this.#inOrder(root, found.list, context, asOf) });
     }
-    const kept = this.#keptIndexes(await context.keys('index/'));
+    const kept = this.#keptIndexes(await context.keys(INDEXES));
     const place = [path, kept.size, ...states.map(({ list }) => list[0]?.id)].join('\n');
     const known = this.#known.get(place) ?? (await this.#find(path, states, kept, context));
     if (known !== undefined) {
       this.#known.set(place, known);
       return known;
     }
-    if (this.options.unindexed === 'revalidate' || !isPackage(path)) return auxiliary(path);
-    throw new EntrepotError('not-found', `no index of a suite that was asked for here lists ${path}`, {
+    if (this.options.unindexed === 'revalidate' || !this.format.isPackage(path)) return auxiliary(path);
+    throw new EntrepotError('not-found', `no index that was asked for here lists ${path}`, {
       code: 'NOT_INDEXED',
     });
   }
@@ -162,33 +163,37 @@ export class DebProxy {
     kept: ReadonlySet<string>,
     context: ResolveContext,
   ): Promise<Resource | undefined> {
-    const lookIn = async (age: number, listsOf: (release: Release, root: string) => Resource[]) => {
-      for (const { root, list, below } of states) {
-        const generation = list[age];
+    const { format } = this;
+    const lookIn = async (age: number, listsOf: (read: Listing, state: RootState, main: string) => Resource[]) => {
+      for (const state of states) {
+        const generation = state.list[age];
         if (generation === undefined) continue;
-        const release = await this.#release(root, generation, context);
-        for (const list of listsOf(release, root)) {
-          const { document } = await context.document<Packages>(list);
-          const listed = below.map((name) => document.find(name)).find((found) => found !== undefined);
-          if (listed !== undefined) return artifact(path, listed, release.distribution);
+        const read = await this.#listing(state.root, generation, context);
+        for (const list of listsOf(read, state, mainOf(format, state.root, generation.pointers).sha256)) {
+          const { document } = await context.document<PackageList>(list);
+          const row = state.names.map((name) => document.find(name)).find((found) => found !== undefined);
+          if (row !== undefined) return format.artifact(path, row, read, state.root);
         }
       }
       return undefined;
     };
     const depth = Math.max(0, ...states.map(({ list }) => list.length));
     const seen = new Set<string>();
-    const news = (release: Release): Resource[] =>
-      packageLists(release, kept).flatMap(({ sha256 }) =>
-        seen.has(sha256) ? [] : seen.add(sha256) && packages(sha256),
-      );
+    const news = ({ files, packageLists }: Listing, _state: RootState, main: string): Resource[] => {
+      const lists = packageLists.map((name) => packageList(files.get(name) as ListedFile));
+      const here = format.mainLists ? [mainPackageList(main)] : lists.filter(({ key }) => kept.has(key));
+      return here.filter(({ key }) => !seen.has(key) && seen.add(key));
+    };
     for (let age = 0; age < depth; age += 1) {
       const found = await lookIn(age, news);
       if (found !== undefined) return found;
     }
-    return await lookIn(0, (release, root) =>
-      likelyLists(path, release)
-        .filter(([, { sha256 }]) => !kept.has(indexKey(sha256)))
-        .map(([name, file]) => this.placed({ ...index(root, name, file, release), class: 'packages' })),
+    return await lookIn(0, (read, { root }) =>
+      format
+        .likelyLists(path, read)
+        .map((name) => [name, read.files.get(name) as ListedFile] as const)
+        .filter(([, file]) => !kept.has(indexKey(file.integrity)))
+        .map(([name, file]) => this.placed({ ...index(format, root, name, file, read), class: 'packages' })),
     );
   }
 
@@ -204,10 +209,9 @@ export class DebProxy {
     return (await context.document<Generations>(generations(root, cached))).document;
   }
 
-  async #release(root: string, { pointers }: Generation, context: ResolveContext): Promise<Release> {
-    const name = pointers['InRelease'] === undefined ? 'Release' : 'InRelease';
-    const sha256 = pointers[name] as string;
-    return (await context.document<Release>({ ...pointer(root, name, sha256), class: 'release' })).document;
+  async #listing(root: string, generation: Generation, context: ResolveContext): Promise<Listing> {
+    const { name, sha256 } = mainOf(this.format, root, generation.pointers);
+    return (await context.document<Listing>(listing(root, name, sha256))).document;
   }
 
   async #roots(context: ResolveContext): Promise<readonly string[]> {
@@ -218,23 +222,29 @@ export class DebProxy {
 
   async #rootOf(path: string, context: ResolveContext): Promise<string | undefined> {
     const roots = await this.#roots(context);
-    const around = roots.filter((root) => root === '' || path.startsWith(`${root}/`));
+    const around = roots.filter((root) => path.startsWith(this.format.pathOf(root, '')));
     return around.sort((one, other) => other.length - one.length)[0];
   }
 
-  /** @throws EntrepotError `forbidden` for a suite that is not to be kept here */
+  /** @throws EntrepotError `forbidden` for a root that is not to be kept here */
   async #requireRoot(root: string, context: ResolveContext): Promise<void> {
     const roots = await this.#roots(context);
     if (roots.includes(root)) return;
     if (!this.#mayBeRoot.some((fits) => fits(root)))
-      throw new EntrepotError('forbidden', `the suite ${JSON.stringify(root)} is not among roots.allow`, {
+      throw new EntrepotError('forbidden', `${JSON.stringify(root)} is not among roots.allow`, {
         code: 'ROOT_REFUSED',
       });
     if (roots.length >= this.options.roots.most)
-      throw new EntrepotError('forbidden', `${roots.length} suites are kept, and roots.most allows no more`, {
+      throw new EntrepotError('forbidden', `${roots.length} are kept, and roots.most allows no more`, {
         code: 'TOO_MANY_ROOTS',
       });
   }
+}
+
+/** The document that commits to all others, among the pointer documents of a generation. */
+export function mainOf(format: Format, root: string, pointers: Generation['pointers']) {
+  const name = format.mains(root).find((one) => pointers[one] !== undefined) as string;
+  return { name, sha256: pointers[name] as string };
 }
 
 function notThere(error: unknown): undefined {

@@ -1,9 +1,8 @@
 import type { Parsed } from '@entrepot/core';
 import type { Table } from '@entrepot/core/formats';
-import { readValue, type ListedPackage } from './package-rows.js';
 
 /** A list of packages that was read. */
-export class Packages implements Parsed {
+export class PackageList implements Parsed {
   readonly weight: number;
   readonly #table: Table;
 
@@ -12,9 +11,8 @@ export class Packages implements Parsed {
     this.weight = table.weight;
   }
 
-  /** Finds a file by its path below the archive. */
-  find(path: string): ListedPackage | undefined {
-    const value = this.#table.get(path);
-    return value && readValue(value);
+  /** Finds the row of a file by the name that the list has for it. */
+  find(name: string): Buffer | undefined {
+    return this.#table.get(name);
   }
 }

@@ -1,0 +1,98 @@
+import { aliasClass, artifactClass, documentClass, type Resource, type TrustFacts } from '@entrepot/core';
+import type { TableMaker } from '@entrepot/core/formats';
+import type { Format, Listing } from './format.js';
+import { readGenerations, type Generations } from './generations.js';
+import { PackageList } from './package-list.js';
+import type { RepositoryProxy } from './proxy.js';
+import { keepPointer, publishGeneration, verifyPointer } from './publish.js';
+
+const FOR_EVER = { policy: 'immutable', expireAfter: Infinity } as const;
+const isCached = ({ attributes }: Resource): boolean => attributes?.['cached'] === true;
+
+/** The words and programs of one format. */
+interface ClassFacts {
+  /** Pointer documents, for the readers of the plugin: `InRelease, Release and Release.gpg`. */
+  readonly pointers: string;
+  /** Reads lists of packages as rows: by the name of the file, its value. */
+  readonly rows: { readonly maker: TableMaker<unknown>; readonly revision: number };
+  /** How long the last generation is served before the mirrors are asked; milliseconds. */
+  readonly freshFor: number;
+  /** Checks a package where its index does not have the sum of the whole file. */
+  readonly verifyPackage?: TrustFacts<RepositoryProxy>['verify'];
+}
+
+/** The classes of a proxy of repositories of one format. */
+export function classesOf(
+  { mainLists, largestPointer }: Format,
+  { pointers, rows, freshFor, verifyPackage }: ClassFacts,
+) {
+  const table = {
+    ...rows,
+    parameters: () => ({}),
+    open: (read: ConstructorParameters<typeof PackageList>[0]) => new PackageList(read),
+  };
+  const atMirrors = {
+    cache: { freshFor: 0, onGone: 'keep', cachedOnly: isCached },
+    upstream: { maxBytes: largestPointer },
+    trust: { verify: verifyPointer },
+  } as const;
+  return {
+    suite: aliasClass<RepositoryProxy>({
+      about: `${pointers}: those of the generation that was published last.`,
+      resolve: (resource, context, self) => self.pointer(resource, context),
+    }),
+    named: aliasClass<RepositoryProxy>({
+      about: 'Index files by their names: those of the generation that the client has begun to read.',
+      resolve: async (resource, context, self) => self.placed(await self.indexFile(resource, context)),
+    }),
+    file: aliasClass<RepositoryProxy>({
+      about: 'Packages and sources by their paths: what an index says that they are.',
+      resolve: async (resource, context, self) => self.placed(await self.file(resource, context)),
+    }),
+    upstream: documentClass<RepositoryProxy>({ about: `${pointers} as the mirrors have them.`, ...atMirrors }),
+    ...(mainLists && {
+      upstreamList: documentClass<RepositoryProxy, PackageList>({
+        about: 'Pointer documents that list packages themselves, as the mirrors have them.',
+        ...atMirrors,
+        table,
+      }),
+    }),
+    generations: documentClass<RepositoryProxy, Generations>({
+      about: 'Generations of a root: how long the one that was published last is served before the mirrors are asked.',
+      cache: { freshFor, onGone: 'keep', negativeFor: 30_000, cachedOnly: isCached },
+      upstream: { produce: { make: publishGeneration } },
+      parse: readGenerations,
+    }),
+    pointer: artifactClass<RepositoryProxy>({
+      about: 'Pointer documents of the generations.',
+      cache: FOR_EVER,
+      upstream: { produce: { make: keepPointer } },
+    }),
+    listing: documentClass<RepositoryProxy, Listing>({
+      about: 'Pointer documents of the generations, as they are read.',
+      cache: { ...FOR_EVER, cachedOnly: true },
+      parse: async (content, { attributes }, _context, self) =>
+        self.format.read(await content.bytes(largestPointer), attributes?.['name'] as string),
+    }),
+    index: artifactClass<RepositoryProxy>({
+      about: 'Index files, by their sums.',
+      cache: { ...FOR_EVER, negativeFor: 5000 },
+    }),
+    packages: documentClass<RepositoryProxy, PackageList>({
+      about: 'Lists of packages, as they are read.',
+      cache: { ...FOR_EVER, negativeFor: 5000, cachedOnly: isCached },
+      table,
+    }),
+    package: artifactClass<RepositoryProxy>({
+      about: 'Packages and source files that an index lists, by their sums.',
+      // A mirror that lacks what its index lists is being changed.
+      cache: { ...FOR_EVER, negativeFor: 5000 },
+      reply: { filename: ({ attributes }) => attributes?.['filename'] as string },
+      ...(verifyPackage && { trust: { verify: verifyPackage } }),
+    }),
+    auxiliary: documentClass<RepositoryProxy>({
+      about: 'Files that no index lists: readmes, changelogs, installer images.',
+      cache: { freshFor: 120_000, onGone: 'keep' },
+    }),
+  };
+}

@@ -1,0 +1,202 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EntrepotError, type ProduceContext, type ProducedFile, type ReadContent, type Resource } from '@entrepot/core';
+import { malformed } from '@entrepot/core/formats';
+import { printGenerations, readGenerations, withGeneration, type Generation } from './generations.js';
+import type { Listing, Taken } from './format.js';
+import { mainOf, type RepositoryProxy } from './proxy.js';
+import { index, indexKey, INDEXES, pointer, upstreamPath } from './resources.js';
+
+/** A pointer document as a mirror has it now. */
+function atUpstream(self: RepositoryProxy, root: string, name: string, cached = false): Resource {
+  const path = self.format.pathOf(root, name);
+  const attributes = { root, name, cached };
+  const isList = self.format.mainLists && self.format.mains(root).includes(name);
+  const kind = isList ? 'upstreamList' : 'upstream';
+  return self.placed({ class: kind, key: `upstream/${path}`, path: upstreamPath(path), attributes });
+}
+
+/**
+ * Publishes the generation that the mirrors have now: its pointer documents are verified, and the index files that clients use are
+ * here before it counts.
+ */
+export async function publishGeneration(
+  { key, attributes }: Resource,
+  context: ProduceContext,
+  self: RepositoryProxy,
+): Promise<readonly ProducedFile[]> {
+  const { root } = attributes as { root: string };
+  const earlier = context.kept === undefined ? [] : (await readGenerations(context.kept)).list;
+  const [last] = earlier;
+  if (last?.date !== undefined) self.newest.set(root, last.date);
+  const added = await newGeneration(root, last, context, self);
+  const { keepGenerations: keep, leaseFor } = self.options;
+  const since = self.clock.now() - leaseFor;
+  const list = added === undefined ? earlier : withGeneration(earlier, added, { keep, since });
+  const path = join(context.folder, 'generations');
+  await writeFile(path, printGenerations(list));
+  return [{ key, path, mediaType: 'application/json' }];
+}
+
+/** @returns `undefined`: the mirrors have the one that was published last */
+async function newGeneration(
+  root: string,
+  last: Generation | undefined,
+  context: ProduceContext,
+  self: RepositoryProxy,
+): Promise<Generation | undefined> {
+  const { format } = self;
+  const taking = (name: string) => take(self, root, name, context);
+  let first: Taken | undefined;
+  for (const name of format.mains(root)) first ??= await taking(name);
+  if (first === undefined)
+    throw new EntrepotError(
+      'not-found',
+      `no mirror has ${format.mains(root).join(' or ')} of ${root || 'the repository'}`,
+    );
+  if (last?.pointers[first.name] === first.sha256) return undefined;
+  const listing = format.read(first.bytes, first.name);
+  const others = await format.beside(root, first, listing, taking);
+  const taken = [first, ...others];
+  await fetchWanted(root, last, listing, context, self);
+  for (const { name, sha256 } of taken) await context.read(pointer(root, name, sha256));
+  const pointers = Object.fromEntries(taken.map(({ name, sha256 }) => [name, sha256]));
+  const id = createHash('sha256').update(JSON.stringify(pointers)).digest('hex').slice(0, 16);
+  return { id, at: self.clock.now(), date: listing.date, pointers };
+}
+
+/** The index files of the new generation that clients used of the last one. */
+async function fetchWanted(
+  root: string,
+  last: Generation | undefined,
+  listing: Listing,
+  context: ProduceContext,
+  self: RepositoryProxy,
+): Promise<void> {
+  if (last === undefined) return;
+  const { format } = self;
+  const { name, sha256 } = mainOf(format, root, last.pointers);
+  const content = await context.read(pointer(root, name, sha256));
+  const before = format.read(await content.bytes(format.largestPointer), name);
+  const kept = new Set(await context.keys(INDEXES));
+  for (const [path, { integrity }] of before.files) {
+    const file = listing.files.get(path);
+    const isWanted = file !== undefined && file.integrity.hex !== integrity.hex && kept.has(indexKey(integrity));
+    if (!isWanted) continue;
+    try {
+      await context.read(self.placed(index(format, root, path, file, listing)));
+    } catch (error) {
+      const age = self.clock.now() - (listing.date ?? 0);
+      if (error instanceof EntrepotError && error.kind === 'not-found' && age > SETTLED) continue;
+      throw malformed(
+        format.pathOf(root, path),
+        'it is not as its repository lists it: the mirror is being changed',
+        error,
+      );
+    }
+  }
+}
+
+/** The age of a main document from which on an index that it lists and no mirror has is not waited for; milliseconds. */
+const SETTLED = 3_600_000;
+
+async function take(
+  self: RepositoryProxy,
+  root: string,
+  name: string,
+  context: ProduceContext,
+): Promise<Taken | undefined> {
+  try {
+    const content = await context.read(atUpstream(self, root, name));
+    const bytes = await content.bytes(self.format.largestPointer);
+    return { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes };
+  } catch (error) {
+    if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+/** Leaves out a document beside the main one whose mirror fails. @throws other errors */
+export function leftOut(error: unknown): undefined {
+  if (error instanceof EntrepotError && error.staleAllowed) return undefined;
+  throw error;
+}
+
+/** Keeps a pointer document under its sum: the bytes that were verified, whatever mirrors have by now. */
+export async function keepPointer(
+  { key, attributes }: Resource,
+  context: ProduceContext,
+  self: RepositoryProxy,
+): Promise<readonly ProducedFile[]> {
+  const { root, name, sha256 } = attributes as { root: string; name: string; sha256: string };
+  const content = await context.read(atUpstream(self, root, name, true));
+  const bytes = await content.bytes(self.format.largestPointer);
+  if (createHash('sha256').update(bytes).digest('hex') !== sha256)
+    throw new EntrepotError('not-found', `${name} of ${root} has been replaced`);
+  const path = join(context.folder, 'pointer');
+  await writeFile(path, bytes);
+  return [{ key, path, mediaType: self.format.mediaTypeOf(name) }];
+}
+
+/** Checks a pointer document of a mirror. @throws EntrepotError `upstream-unavailable` for one that is not taken */
+export async function verifyPointer(
+  { attributes }: Resource,
+  content: { bytes(limit: number): Promise<Uint8Array> },
+  context: { read(resource: Resource): Promise<ReadContent> },
+  self: RepositoryProxy,
+): Promise<void> {
+  const { root, name } = attributes as { root: string; name: string };
+  const { format, signatures } = self;
+  const bytes = await content.bytes(format.largestPointer);
+  if (format.isSignature(name)) return requireSignature(bytes, name);
+  if (format.mains(root).includes(name)) requireInTime(format.read(bytes, name), root, name, self);
+  const signature = format.signatureOf(name);
+  if (!signatures.isChecking || signature === undefined) return;
+  const detached = signature === 'within' ? undefined : await signatureAt(self, root, signature.detached, context);
+  await signatures.check(bytes, name, detached);
+}
+
+/** @throws EntrepotError `upstream-unavailable` for a main document that clients would refuse, or that is older than the last one */
+function requireInTime({ date, validUntil }: Listing, root: string, name: string, self: RepositoryProxy): void {
+  const now = self.clock.now();
+  const newest = self.newest.get(root);
+  if (validUntil !== undefined && validUntil < now)
+    throw malformed(name, `it was valid until ${new Date(validUntil).toISOString()}`);
+  if (date !== undefined && date > now + FUTURE)
+    throw malformed(name, `its date ${new Date(date).toISOString()} is in the future`);
+  if (!self.options.allowRollback && newest !== undefined && (date ?? 0) < newest)
+    throw malformed(name, `it is older than the one of ${new Date(newest).toISOString()} that is known`);
+}
+
+/** Limit of how far the clock of an archive may be ahead; milliseconds. */
+const FUTURE = 600_000;
+
+async function signatureAt(
+  self: RepositoryProxy,
+  root: string,
+  name: string,
+  { read }: { read(resource: Resource): Promise<ReadContent> },
+): Promise<Uint8Array | undefined> {
+  try {
+    const content = await read(atUpstream(self, root, name));
+    return await content.bytes(LARGEST_SIGNATURE);
+  } catch (error) {
+    if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
+    throw error;
+  }
+}
+
+/** @throws EntrepotError `upstream-unavailable` for what is no OpenPGP signature, such as the page of a captive portal */
+function requireSignature(bytes: Uint8Array, name: string): void {
+  const [first = 0] = bytes;
+  // Each packet of a binary one begins so (RFC 9580 §4.2).
+  const isBinary = (first & 0x80) !== 0;
+  if (!isBinary && !Buffer.from(bytes).subarray(0, ARMOR.length).equals(ARMOR))
+    throw malformed(name, 'it is no OpenPGP signature');
+}
+
+const ARMOR = Buffer.from('-----BEGIN PGP SIGNATURE-----');
+
+/** The largest detached signature, in bytes. */
+const LARGEST_SIGNATURE = 1024 * 1024;

@@ -1,0 +1,62 @@
+import type { Integrity, Resource } from '@entrepot/core';
+import type { Format, ListedFile, Listing } from './format.js';
+
+/** The prefix of the keys of generations. */
+export const GENERATIONS = 'generations/';
+/** The prefix of the keys of index files. */
+export const INDEXES = 'index/';
+
+/** The generations of a root. @param cached whether no mirror is to be asked */
+export function generations(root: string, cached = false): Resource {
+  return { class: 'generations', key: `${GENERATIONS}${root || '.'}`, attributes: { root, cached } };
+}
+
+/** A pointer document of one generation. */
+export function pointer(root: string, name: string, sha256: string): Resource {
+  return { class: 'pointer', key: pointerKey(sha256), attributes: { root, name, sha256 } };
+}
+
+function pointerKey(sha256: string): string {
+  return `pointer/${sha256}`;
+}
+
+/** A pointer document of one generation, as it is read. */
+export function listing(root: string, name: string, sha256: string): Resource {
+  return { ...pointer(root, name, sha256), class: 'listing' };
+}
+
+/** An index file that a listing has at `name`. */
+export function index(format: Format, root: string, name: string, file: ListedFile, listing: Listing): Resource {
+  const path = format.pathOf(root, name);
+  return indexAt(format.placeOf?.(path, file, listing) ?? path, file.integrity);
+}
+
+/** An index file by its sum. @param path where mirrors have it */
+export function indexAt(path: string, integrity: Integrity): Resource {
+  return { class: 'index', key: indexKey(integrity), path: upstreamPath(path), integrity: [integrity] };
+}
+
+/** The key of an index file. */
+export function indexKey({ algorithm, hex }: Integrity): string {
+  return algorithm === 'sha256' ? `${INDEXES}${hex}` : `${INDEXES}${algorithm}-${hex}`;
+}
+
+/** An index file that is kept, read as a list of packages. */
+export function packageList({ integrity }: ListedFile): Resource {
+  return { class: 'packages', key: indexKey(integrity), attributes: { cached: true } };
+}
+
+/** A main pointer document, read as a list of packages. */
+export function mainPackageList(sha256: string): Resource {
+  return { class: 'packages', key: pointerKey(sha256), attributes: { cached: true } };
+}
+
+/** A file that no index lists. */
+export function auxiliary(path: string): Resource {
+  return { class: 'auxiliary', key: `auxiliary/${path}`, path: upstreamPath(path) };
+}
+
+/** The path of a file below the archive, as a mirror is asked for it. */
+export function upstreamPath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}
