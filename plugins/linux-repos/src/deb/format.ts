@@ -1,7 +1,7 @@
 import type { Resource } from '@entrepot/core';
 import type { Format, ListedFile, Taken } from '../shared/format.js';
 import { leftOut } from '../shared/publish.js';
-import { upstreamPath } from '../shared/resources.js';
+import { packageKey, upstreamPath } from '../shared/resources.js';
 import { readValue } from './package-rows.js';
 import { LARGEST_RELEASE, readRelease, type Release } from './release.js';
 import { route } from './routes.js';
@@ -101,13 +101,12 @@ function likelyLists(path: string, { files, packageLists }: Release): readonly s
 /** The bound on lists that are fetched for one package. */
 const MOST_LIKELY = 4;
 
-function artifact(path: string, value: Buffer, { distribution }: Release): Resource {
+function artifact(path: string, value: Buffer, distribution: string | undefined): Resource {
   const { sha256, source, sourceVersion } = readValue(value);
   const name = distribution === undefined ? source : `${distribution}/${source}`;
   return {
     class: 'package',
-    // The same path may have stood for other bytes before.
-    key: `package/${sha256}`,
+    key: packageKey({ algorithm: 'sha256', hex: sha256 }),
     path: upstreamPath(path),
     integrity: [{ algorithm: 'sha256', hex: sha256 }],
     coordinates: { ecosystem: 'deb', name, version: sourceVersion },

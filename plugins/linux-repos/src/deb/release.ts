@@ -11,8 +11,6 @@ export interface Release extends Listing {
   readonly byHash: boolean;
   /** Index files by their SHA-512, in hex. Empty where there is none. */
   readonly bySum: ReadonlyMap<string, ListedFile>;
-  /** The distribution as OSV names it: `debian-12`, `ubuntu-22.04`. `undefined`: another one. */
-  readonly distribution: string | undefined;
 }
 
 /** Reads `InRelease` or `Release`. @throws EntrepotError `upstream-unavailable` for what is neither */

@@ -17,6 +17,8 @@ export interface Listing extends Parsed {
   readonly files: ReadonlyMap<string, ListedFile>;
   /** The paths of index files that list packages. */
   readonly packageLists: readonly string[];
+  /** The distribution as OSV names it: `debian-12`, `ubuntu-22.04`. Absent: it does not say. */
+  readonly distribution?: string | undefined;
 }
 
 /** A document of a root, as a mirror has it now. */
@@ -73,8 +75,8 @@ export interface Format<List extends Listing = Listing> {
   isPackage(path: string): boolean;
   /** Paths of lists that may have a package, by its path: those that are fetched where no client has asked for them. */
   likelyLists(path: string, listing: List): readonly string[];
-  /** Makes the package at `path` by the value of its row. */
-  artifact(path: string, value: Buffer, listing: List, root: string): Resource;
+  /** Makes the package at `path` by the value of its row. @param distribution as OSV names it: `debian-12`; `undefined`: not known */
+  artifact(path: string, value: Buffer, distribution: string | undefined): Resource;
 }
 
 /** Checks the signatures of pointer documents. */

@@ -61,6 +61,13 @@ export const repositoryOptions = z.strictObject({
     .describe(
       'Suites that stay as they were at a time: dists/bookworm: 20261130T001500Z. No mirror is asked for them.',
     ),
+  distribution: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'The distribution that advisories are looked up for: debian-12, rocky-linux-9, alpine-3.20. Default: as the archive or its path says.',
+    ),
   allowRollback: z
     .boolean()
     .default(false)

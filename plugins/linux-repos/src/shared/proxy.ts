@@ -8,6 +8,7 @@ import {
   type Route,
 } from '@entrepot/core';
 import { compileGlob, Lru } from '@entrepot/core/formats';
+import { distributionAt } from './distribution.js';
 import type { Format, ListedFile, Listing, Signatures } from './format.js';
 import { generationAt, type Generation, type Generations } from './generations.js';
 import { Leases } from './leases.js';
@@ -49,6 +50,8 @@ export class RepositoryProxy {
   readonly newest = new Map<string, number>();
   /** Hosts that a path may begin with, where each upstream is a server of its own. */
   readonly #scopes: ReadonlySet<string>;
+  /** The path of the first upstream. */
+  readonly #place: string;
   readonly #leases: Leases;
   readonly #mayBeRoot: readonly ((path: string) => boolean)[];
   #kept: { readonly keys: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
@@ -67,6 +70,7 @@ export class RepositoryProxy {
     this.signatures = signatures;
     this.clock = clock;
     this.#scopes = new Set(upstreams.flatMap(({ scope }) => scope ?? []));
+    this.#place = URL.parse(upstreams[0]?.url ?? '')?.pathname ?? '';
     this.#leases = new Leases(options.leaseFor);
     this.#mayBeRoot = options.roots.allow.map((glob) => compileGlob(glob));
   }
@@ -172,7 +176,7 @@ export class RepositoryProxy {
         for (const list of listsOf(read, state, mainOf(format, state.root, generation.pointers).sha256)) {
           const { document } = await context.document<PackageList>(list);
           const row = state.names.map((name) => document.find(name)).find((found) => found !== undefined);
-          if (row !== undefined) return format.artifact(path, row, read, state.root);
+          if (row !== undefined) return format.artifact(path, row, this.#distributionOf(read, state.root));
         }
       }
       return undefined;
@@ -212,6 +216,10 @@ export class RepositoryProxy {
   async #listing(root: string, generation: Generation, context: ResolveContext): Promise<Listing> {
     const { name, sha256 } = mainOf(this.format, root, generation.pointers);
     return (await context.document<Listing>(listing(root, name, sha256))).document;
+  }
+
+  #distributionOf(read: Listing, root: string): string | undefined {
+    return this.options.distribution ?? read.distribution ?? distributionAt(`${this.#place}/${root}`);
   }
 
   async #roots(context: ResolveContext): Promise<readonly string[]> {

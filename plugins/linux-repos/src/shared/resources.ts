@@ -37,8 +37,17 @@ export function indexAt(path: string, integrity: Integrity): Resource {
 }
 
 /** The key of an index file. */
-export function indexKey({ algorithm, hex }: Integrity): string {
-  return algorithm === 'sha256' ? `${INDEXES}${hex}` : `${INDEXES}${algorithm}-${hex}`;
+export function indexKey(integrity: Integrity): string {
+  return `${INDEXES}${sumOf(integrity)}`;
+}
+
+/** The key of a package: by its sum, since its name may have stood for other bytes before. */
+export function packageKey(integrity: Integrity): string {
+  return `package/${sumOf(integrity)}`;
+}
+
+function sumOf({ algorithm, hex }: Integrity): string {
+  return algorithm === 'sha256' ? hex : `${algorithm}-${hex}`;
 }
 
 /** An index file that is kept, read as a list of packages. */
