@@ -73,6 +73,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --space              bounds, eviction and collection: 10 minutes of load against 1 GiB, 1,000 random schedules of put, delete, evict,
                        gc and kill, two servers that evict and collect, a full volume, instead of the few of --hermetic
   --stores             100 random schedules of those over stores that are no folder
+  --store NAME         of --stores: s3, azure or google alone; repeatable
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
@@ -142,6 +143,7 @@ const { values } = parseArgs({
     matrix: { type: 'boolean', default: false },
     closing: { type: 'boolean', default: false },
     stores: { type: 'boolean', default: false },
+    store: { type: 'string', multiple: true, default: [] },
     space: { type: 'boolean', default: false },
     seed: { type: 'string', default: '1' },
     'first-hour': { type: 'boolean', default: false },
@@ -209,7 +211,7 @@ if (values.help) {
   if (values.move) await move(tally, { kills: 20, files: 4_000 });
   if (values.reload) await reload(tally, { rounds: 50, wrong: 10 });
   if (values.rolling) await rollingRestart(tally, { rounds: 10 });
-  if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed });
+  if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed }, values.store);
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);

@@ -15,11 +15,11 @@ import { randomSchedules } from './schedules.mjs';
  * Random schedules over stores that are no folder.
  * @param {Tally} tally
  * @param {{ schedules: number, seed: number }} options of each store
+ * @param {readonly string[]} names of the stores. Empty: all of them
  */
-export async function schedulesOverStores(tally, options) {
-  await overS3(tally, options);
-  await overAzure(tally, options);
-  await overGoogle(tally, options);
+export async function schedulesOverStores(tally, options, names = []) {
+  for (const [name, run] of Object.entries({ s3: overS3, azure: overAzure, google: overGoogle }))
+    if (names.length === 0 || names.includes(name)) await run(tally, options);
 }
 
 /** @param {Tally} tally @param {{ schedules: number, seed: number }} options */
