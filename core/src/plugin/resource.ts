@@ -35,7 +35,7 @@ export interface LocalReply {
   readonly status: number;
   /** Names as they are sent. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly body?: string | undefined;
+  readonly body?: string | Uint8Array | undefined;
 }
 
 /** The result of routing: a resource, or the reply itself. */

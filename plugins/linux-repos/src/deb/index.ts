@@ -1,9 +1,7 @@
-import { CLOCK, defineProtocolPlugin, LOGGER } from '@entrepot/core';
+import { defineProtocolPlugin } from '@entrepot/core';
 import { builtProgram, TableMaker, tableProgram } from '@entrepot/core/formats';
-import { classesOf } from '../shared/classes.js';
 import { repositoryOptions } from '../shared/options.js';
-import { RepositoryProxy } from '../shared/proxy.js';
-import { OpenPgpSignatures } from '../shared/signatures.js';
+import { proxySide, SERVICES } from '../shared/side.js';
 import { clientSetup } from './client-setup.js';
 import { discoverUpstreams } from './discover.js';
 import { DEB } from './format.js';
@@ -13,22 +11,16 @@ import { readPackageRows } from './package-rows.js';
 export default defineProtocolPlugin({
   id: 'deb',
   options: repositoryOptions,
-  inject: { clock: CLOCK, logger: LOGGER },
+  inject: SERVICES,
   // apt asks flat repositories for `/./InRelease`, and `Acquire::http::Proxy` is how many machines are set up.
   http: { dotSegments: 'collapse', forwards: true },
   clients: { discoverUpstreams: (context) => discoverUpstreams(context), setup: clientSetup },
-  proxy: {
-    classes: classesOf(DEB, {
-      pointers: 'InRelease, Release and Release.gpg',
-      rows: {
-        maker: new TableMaker(builtProgram(import.meta.url, 'package-worker', () => tableProgram(readPackageRows))),
-        revision: 1,
-      },
-      freshFor: 120_000,
-    }),
-    create: async ({ options, repository, services }) => {
-      const signatures = await OpenPgpSignatures.open(options.signatures, services.logger);
-      return new RepositoryProxy(DEB, options, repository, signatures, services.clock);
+  proxy: proxySide(DEB, {
+    pointers: 'InRelease, Release and Release.gpg',
+    rows: {
+      maker: new TableMaker(builtProgram(import.meta.url, 'package-worker', () => tableProgram(readPackageRows))),
+      revision: 1,
     },
-  },
+    freshFor: 120_000,
+  }),
 });

@@ -10,7 +10,7 @@ const FOR_EVER = { policy: 'immutable', expireAfter: Infinity } as const;
 const isCached = ({ attributes }: Resource): boolean => attributes?.['cached'] === true;
 
 /** The words and programs of one format. */
-interface ClassFacts {
+export interface ClassFacts {
   /** Pointer documents, for the readers of the plugin: `InRelease, Release and Release.gpg`. */
   readonly pointers: string;
   /** Reads lists of packages as rows: by the name of the file, its value. */

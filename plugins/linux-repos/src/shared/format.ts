@@ -1,4 +1,4 @@
-import type { Integrity, Parsed, RequestHead, Resource } from '@entrepot/core';
+import type { Integrity, Parsed, RequestHead, Resource, Route } from '@entrepot/core';
 
 /** An index file, as the document that commits to it lists it. */
 export interface ListedFile {
@@ -75,8 +75,8 @@ export interface Format<List extends Listing = Listing> {
   isPackage(path: string): boolean;
   /** Paths of lists that may have a package, by its path: those that are fetched where no client has asked for them. */
   likelyLists(path: string, listing: List): readonly string[];
-  /** Makes the package at `path` by the value of its row. @param distribution as OSV names it: `debian-12`; `undefined`: not known */
-  artifact(path: string, value: Buffer, distribution: string | undefined): Resource;
+  /** Makes the package at `path`, or what belongs to it, by the value of its row. @param distribution as OSV names it: `debian-12`; `undefined`: not known */
+  artifact(path: string, value: Buffer, distribution: string | undefined): Route;
 }
 
 /** Checks the signatures of pointer documents. */

@@ -56,7 +56,7 @@ export class RepositoryProxy {
   readonly #mayBeRoot: readonly ((path: string) => boolean)[];
   #kept: { readonly keys: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
   /** Packages that were found lately, by the generations that were looked into. */
-  readonly #known = new Lru<Resource>(MOST_KNOWN);
+  readonly #known = new Lru<Route>(MOST_KNOWN);
 
   constructor(
     format: Format,
@@ -80,11 +80,11 @@ export class RepositoryProxy {
   }
 
   /** Where the mirrors have it: below the host that its path begins with, where the upstreams are several servers. */
-  placed<Placed extends Resource | undefined>(resource: Placed): Placed {
-    const { path = '' } = resource ?? {};
+  placed<Placed extends Route | undefined>(route: Placed): Placed {
+    if (route === undefined || !('path' in route) || route.path === undefined) return route;
+    const { path } = route;
     const scope = decodeURIComponent(path.slice(0, Math.max(0, path.indexOf('/'))));
-    if (resource === undefined || !this.#scopes.has(scope)) return resource;
-    return { ...resource, path: path.slice(path.indexOf('/') + 1), scope };
+    return this.#scopes.has(scope) ? { ...route, path: path.slice(path.indexOf('/') + 1), scope } : route;
   }
 
   /** A pointer document of a root, as a client gets it now. The client keeps its generation. */
@@ -129,7 +129,7 @@ export class RepositoryProxy {
   }
 
   /** A package, by the index that lists it. */
-  async file({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
+  async file({ attributes }: Resource, context: ResolveContext): Promise<Route | undefined> {
     const { path, asOf } = attributes as { path: string; asOf?: number };
     const states: RootState[] = [];
     for (const root of await this.#roots(context)) {
@@ -166,7 +166,7 @@ export class RepositoryProxy {
     states: readonly RootState[],
     kept: ReadonlySet<string>,
     context: ResolveContext,
-  ): Promise<Resource | undefined> {
+  ): Promise<Route | undefined> {
     const { format } = this;
     const lookIn = async (age: number, listsOf: (read: Listing, state: RootState, main: string) => Resource[]) => {
       for (const state of states) {

@@ -1,0 +1,31 @@
+import { CLOCK, LOGGER, type Clock, type Logger, type RepositoryFacts } from '@entrepot/core';
+import { classesOf, type ClassFacts } from './classes.js';
+import type { Format, Signatures } from './format.js';
+import type { RepositoryOptions } from './options.js';
+import { RepositoryProxy } from './proxy.js';
+import { OpenPgpSignatures } from './signatures.js';
+
+/** The services that a proxy needs. */
+export const SERVICES = { clock: CLOCK, logger: LOGGER };
+
+interface Created {
+  readonly options: RepositoryOptions;
+  readonly repository: RepositoryFacts;
+  readonly services: { readonly clock: Clock; readonly logger: Logger };
+}
+
+/** The proxy side of a plugin of one format. @param openSignatures absent: OpenPGP */
+export function proxySide(
+  format: Format,
+  facts: ClassFacts,
+  openSignatures: (options: RepositoryOptions['signatures'], logger: Logger) => Promise<Signatures> = (...given) =>
+    OpenPgpSignatures.open(...given),
+) {
+  return {
+    classes: classesOf(format, facts),
+    create: async ({ options, repository, services }: Created): Promise<RepositoryProxy> => {
+      const signatures = await openSignatures(options.signatures, services.logger);
+      return new RepositoryProxy(format, options, repository, signatures, services.clock);
+    },
+  };
+}
