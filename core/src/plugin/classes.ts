@@ -143,6 +143,8 @@ export interface ReplyFacts<Self> {
   readonly keepHeaders?: Fact<readonly string[], Self> | undefined;
   /** Whether clients get the content coding of the upstream, where nothing is promised of the bytes. Absent: it is undone. */
   readonly keepsCoding?: boolean | undefined;
+  /** Whether one request may ask for several ranges, up to 256 (RFC 9110 §14.6). Absent: it gets the whole. */
+  readonly severalRanges?: boolean | undefined;
 }
 
 /** The promises that bytes are checked against. */

@@ -72,6 +72,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'digestHeader',
     'keepHeaders',
     'keepsCoding',
+    'severalRanges',
     'render',
   ],
   trust: [

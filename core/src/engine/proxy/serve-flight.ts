@@ -71,7 +71,8 @@ export class FlightServing {
       const head = await waits.within(flight, flight.head, waiting);
       const judgement = head && this.#judgeComing(context, resource, head);
       const isPending = judgement?.decision.pending === true && !isJudgedUnscanned(resource);
-      const awaited = head === undefined || isPending || mustBeAwaited(resource, kept, head);
+      const awaited =
+        head === undefined || isPending || asksForSeveral(context, resource) || mustBeAwaited(resource, kept, head);
       // From the first byte on there is no way back to the kept copy, and none to tell why it breaks off.
       const first = awaited ? 0 : awaitedBytes(resource, head, kept);
       if (!awaited) await waits.within(flight, head.spool.flowing(first), waiting);
@@ -272,6 +273,11 @@ export class FlightServing {
     const shown = representations.coming(resource, head, { name: 'bypass', detail: 'far range of a cold artifact' });
     return await respond(request, { ...shown, open: () => reply.body });
   }
+}
+
+/** Whether several ranges are asked for, which are read from what is stored. */
+function asksForSeveral({ request }: RequestContext, { severalRanges }: Stored): boolean {
+  return severalRanges === true && request.header('range')?.includes(',') === true;
 }
 
 /**

@@ -135,6 +135,8 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
       etag: head.digest && `"${head.digest}"`,
       lastModified: head.lastModified,
       ranges: true,
+      // A spool is let go with its first reader.
+      severalRanges: false,
       open: (range) => head.spool.follow(range),
     };
   }
@@ -230,6 +232,7 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
       cacheControl: cacheControlUntil(resource.cacheControl, changesAt, clock.now()),
       changesAt,
       headers: headersOf(resource, source, headers),
+      severalRanges: resource.severalRanges,
       facts,
     };
   }

@@ -3,6 +3,7 @@ import type { ByteRange } from '../../api/blob-store.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
+import { multipart, parseRanges } from './multiple-ranges.js';
 import { ifRangeMatches, noneMatch, parseRange } from './range.js';
 import { mergeHeaders } from '../request/merge-headers.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
@@ -30,6 +31,8 @@ export interface Representation {
   /** Seconds since the upstream confirmed it; absent for a reply that comes from the upstream now. */
   readonly age?: number | undefined;
   readonly ranges: boolean;
+  /** Whether a request may ask for several of them. Absent: it gets the whole. */
+  readonly severalRanges?: boolean | undefined;
   /** The reason why the copy is stale, for clients that show warnings. */
   readonly warning?: string | undefined;
   readonly facts: CacheFacts;
@@ -38,7 +41,7 @@ export interface Representation {
    * Absent: always.
    */
   readonly elsewhere?: ((headers: Readonly<Record<string, string>>) => Promise<URL | undefined>) | undefined;
-  /** Opens the bytes; called once at the most. */
+  /** Opens the bytes; called once at the most, or once for each of several ranges. */
   open(range?: ByteRange): Buffer | Readable | Promise<Buffer | Readable>;
 }
 
@@ -55,6 +58,13 @@ export async function respond(request: EngineRequest, shown: Representation): Pr
     throw new EntrepotError('range-not-satisfiable', `The range lies outside of the ${shown.size} bytes`, {
       headers: { 'Content-Range': `bytes */${shown.size}` },
     });
+  }
+  if (isSeveral(range)) {
+    const size = shown.size as number;
+    const parts = multipart({ mediaType: shown.mediaType, size }, range, (one) => shown.open(one));
+    headers['Content-Type'] = parts.mediaType;
+    headers['Content-Length'] = String(parts.size);
+    return { status: 206, headers, body: parts.open(), outcome };
   }
   if (range !== undefined) {
     headers['Content-Range'] = `bytes ${range.start}-${range.end}/${shown.size}`;
@@ -188,10 +198,19 @@ function isNotModified(request: EngineRequest, { etag, lastModified }: Represent
   return since === lastModified || Date.parse(lastModified) <= Date.parse(since);
 }
 
-function askedRange(request: EngineRequest, shown: Representation): ByteRange | 'unsatisfiable' | undefined {
+function askedRange(
+  request: EngineRequest,
+  shown: Representation,
+): ByteRange | readonly ByteRange[] | 'unsatisfiable' | undefined {
   const header = request.method === 'GET' ? request.header('range') : undefined;
   if (header === undefined || !shown.ranges || shown.size === undefined) return undefined;
   const condition = request.header('if-range');
   if (condition !== undefined && !ifRangeMatches(condition, shown.etag, shown.lastModified)) return undefined;
-  return parseRange(header, shown.size);
+  const several = shown.severalRanges === true ? parseRanges(header, shown.size) : undefined;
+  if (several === undefined) return parseRange(header, shown.size);
+  return several.length === 1 && isSeveral(several) ? several[0] : several;
+}
+
+function isSeveral(range: ReturnType<typeof askedRange>): range is readonly ByteRange[] {
+  return Array.isArray(range);
 }

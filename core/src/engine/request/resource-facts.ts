@@ -127,6 +127,9 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   get keepsCoding() {
     return this.groups.reply?.keepsCoding;
   }
+  get severalRanges() {
+    return this.groups.reply?.severalRanges;
+  }
   get vary() {
     return this.fact(this.groups.reply?.vary);
   }

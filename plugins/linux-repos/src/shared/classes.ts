@@ -77,6 +77,8 @@ export function classesOf(
     index: artifactClass<RepositoryProxy>({
       about: 'Index files, by their sums.',
       cache: { ...FOR_EVER, negativeFor: 5000 },
+      // librepo fetches the parts of a zchunk file that it lacks.
+      reply: { severalRanges: true },
     }),
     packages: documentClass<RepositoryProxy, PackageList>({
       about: 'Lists of packages, as they are read.',
