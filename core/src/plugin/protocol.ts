@@ -149,7 +149,10 @@ export interface ProtocolDeclaration<
   readonly hosted?: HostedSide<Options, Deps, Hosted> | undefined;
 }
 
-/** A format as a package publishes it, as its default export: stamped with what it is and the API version that it was made for. */
+/**
+ * A format as a package publishes it: its default export, or one of several in an array. Stamped with what it is and the API version that
+ * it was made for.
+ */
 export interface ProtocolPlugin<
   Options = never,
   Deps extends TokenRecord = TokenRecord,

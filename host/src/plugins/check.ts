@@ -43,7 +43,8 @@ const STORE_METHODS = {
 } as const satisfies Record<keyof BlobStore, 'required' | 'optional'>;
 
 /** What every plugin is declared by. */
-export const DECLARED = 'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin';
+export const DECLARED =
+  'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin, or a list of formats';
 
 /** A member, whether it fits, and what is wanted. */
 type Rule = readonly [name: string, fits: (value: unknown) => boolean, wanted: string];
@@ -60,6 +61,33 @@ export function checkPeer({ manifest, byPath }: PluginLocation, coreVersion: str
     range === undefined ? 'none' : JSON.stringify(range),
     wanted,
   );
+}
+
+/** The plugins that the default export of a package holds: itself, or the formats of a list. */
+export function pluginsOf(exported: unknown): readonly unknown[] {
+  return Array.isArray(exported) ? exported : [exported];
+}
+
+/** Levels two and three of the handshake for everything that a package exports. A plugin of a list is named by its place in it. */
+export function checkExport(exported: unknown): Mismatch[] {
+  if (!Array.isArray(exported)) return checkPlugin(exported);
+  if (exported.length === 0) return unless(false, 'an empty list of plugins', DECLARED);
+  const plugins: readonly unknown[] = exported;
+  return plugins.flatMap((plugin, index) => {
+    const mismatches = [...checkPlugin(plugin), ...checkListed(plugin, plugins.slice(0, index))];
+    return mismatches.map(({ found, wanted }) => ({ found: `in default[${index}]: ${found}`, wanted }));
+  });
+}
+
+/** Scanners and stores are named by their packages, so that one of them has its package for itself. */
+function checkListed(plugin: unknown, earlier: readonly unknown[]): Mismatch[] {
+  const { id, kind } = fieldsOf(plugin);
+  const isAlone = kind === 'scanner' || kind === 'blob-store';
+  const rival = earlier.findIndex((one) => typeof id === 'string' && fieldsOf(one)['id'] === id);
+  return [
+    ...unless(!isAlone, `kind ${printed(kind)}`, 'kind "protocol": a scanner or a store has a package of its own'),
+    ...unless(rival === -1, `id ${printed(id)}, which default[${rival}] has too`, 'an id of its own'),
+  ];
 }
 
 /**

@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module';
 import type { AnyDeclaredPlugin, BlobStorePlugin, ScannerPlugin } from '@entrepot/core';
 import type { Distribution } from '../config/distribution.js';
-import { checkPeer, checkPlugin, DECLARED } from './check.js';
+import { checkExport, checkPeer, DECLARED, pluginsOf } from './check.js';
 import { oneLine, PluginFault, pluginProblem, within, type PluginProblem } from './problem.js';
 import { resolvePlugin, type PluginLocation } from './resolve.js';
 
-/** A plugin that passed the handshake. */
+/** A plugin that passed the handshake. Several may be of one package. */
 export interface LoadedPlugin<Plugin = AnyDeclaredPlugin> {
   /** As the configuration or the distribution names it. */
   readonly package: string;
@@ -68,12 +68,12 @@ interface Candidate {
  * without one, for a missing filter is a hole.
  */
 export async function loadPlugins(options: LoadPluginsOptions): Promise<LoadPluginsResult> {
-  const results = await Promise.all(candidates(options).map((candidate) => loadPlugin(candidate, options)));
+  const results = await Promise.all(candidates(options).map((candidate) => loadPackage(candidate, options)));
   const plugins: LoadedPlugin<AnyPlugin>[] = [];
   const problems: PluginProblem[] = [];
-  for (const { candidate, loaded, problems: found } of results) {
-    problems.push(...found);
-    if (loaded === undefined) continue;
+  for (const { problems: found } of results) problems.push(...found);
+  const all = results.flatMap(({ candidate, loaded }) => loaded.map((one) => ({ candidate, loaded: one })));
+  for (const { candidate, loaded } of all) {
     const { id, kind } = loaded.plugin;
     const rival = plugins.find(({ plugin }) => plugin.id === id && plugin.kind === kind);
     if (rival === undefined) {
@@ -124,7 +124,14 @@ function candidates({ plugins, formats = [], scanners = [], store, bundled = [] 
   return [...found.values()];
 }
 
-async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
+/** A package as it was found: its plugins, all of them or none, and what is wrong. */
+interface LoadedPackage {
+  readonly candidate: Candidate;
+  readonly loaded: readonly LoadedPlugin<AnyPlugin>[];
+  readonly problems: readonly PluginProblem[];
+}
+
+async function loadPackage(candidate: Candidate, options: LoadPluginsOptions): Promise<LoadedPackage> {
   const { name, path, bundled } = candidate;
   let found: PluginLocation | undefined;
   try {
@@ -132,25 +139,20 @@ async function loadPlugin(candidate: Candidate, options: LoadPluginsOptions) {
     const { location, manifest } = found;
     const peer = checkPeer(found, options.coreVersion ?? runningCoreVersion());
     // Code that was made for another core is not run.
-    const plugin = peer.length > 0 ? undefined : await importPlugin(found, options.importTimeout ?? IMPORT_TIMEOUT);
-    const mismatches = peer.length > 0 ? peer : checkPlugin(plugin);
+    const exported = peer.length > 0 ? undefined : await importDefault(found, options.importTimeout ?? IMPORT_TIMEOUT);
+    const mismatches = peer.length > 0 ? peer : checkExport(exported);
     const problems = mismatches.map((mismatch) => pluginProblem(path, name, location, mismatch));
-    if (problems.length > 0) return { candidate, problems };
-    const loaded = {
-      package: name,
-      version: manifest?.version,
-      location,
-      bundled,
-      plugin: plugin as AnyPlugin,
-    };
+    if (problems.length > 0) return { candidate, loaded: [], problems };
+    const common = { package: name, version: manifest?.version, location, bundled };
+    const loaded = pluginsOf(exported).map((plugin) => ({ ...common, plugin: plugin as AnyPlugin }));
     return { candidate, loaded, problems };
   } catch (error) {
     if (!(error instanceof PluginFault)) throw error;
-    return { candidate, problems: [pluginProblem(path, name, found?.location, error)] };
+    return { candidate, loaded: [], problems: [pluginProblem(path, name, found?.location, error)] };
   }
 }
 
-async function importPlugin({ importable, location }: PluginLocation, timeout: number): Promise<unknown> {
+async function importDefault({ importable, location }: PluginLocation, timeout: number): Promise<unknown> {
   let module: { readonly default?: unknown };
   try {
     module = await within(
@@ -166,8 +168,8 @@ async function importPlugin({ importable, location }: PluginLocation, timeout: n
     if (error instanceof PluginFault) throw error;
     throw new PluginFault(importMismatch(error, location), error);
   }
-  const plugin = module.default;
-  if (plugin === undefined) {
+  const exported = module.default;
+  if (exported === undefined) {
     const names = Object.keys(module).join(', ');
     throw new PluginFault({
       found: names === '' ? 'no exports' : `only the exports ${names}`,
@@ -175,7 +177,7 @@ async function importPlugin({ importable, location }: PluginLocation, timeout: n
     });
   }
   // What a compiler makes of `export default` for CommonJS.
-  return isTranspiledModule(plugin) ? plugin.default : plugin;
+  return isTranspiledModule(exported) ? exported.default : exported;
 }
 
 /** Tells a dependency or a file that the plugin lacks from code that throws. */

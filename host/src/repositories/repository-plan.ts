@@ -111,6 +111,15 @@ interface Planned {
   readonly problems: readonly ConfigurationProblem[];
 }
 
+/** Names the package of a known type that is here, and is too old to have that type. */
+function lacking(type: string, plugins: readonly LoadedPlugin[]): string | undefined {
+  const name = Object.hasOwn(KNOWN_FORMATS, type) ? KNOWN_FORMATS[type] : undefined;
+  const found = plugins.filter((one) => one.package === name);
+  if (name === undefined || found[0] === undefined) return undefined;
+  const types = found.map(({ plugin }) => plugin.id).join(', ');
+  return `type ${JSON.stringify(type)} is of a newer ${name} than ${found[0].version ?? 'this one'}, which has ${types}; update it`;
+}
+
 async function planRepository(
   name: string,
   config: RepositoryConfig,
@@ -127,7 +136,8 @@ async function planRepository(
     // It may be that of a plugin that could not be loaded, which is said already.
     if (someFailed && (known.includes(config.type) || nearest(config.type, known) === undefined))
       return { problems: [] };
-    const message = `unknown type ${JSON.stringify(config.type)}; ${didYouMean(config.type, known)}`;
+    const message =
+      lacking(config.type, plugins) ?? `unknown type ${JSON.stringify(config.type)}; ${didYouMean(config.type, known)}`;
     return { problems: [{ path: `${path}.type`, message }] };
   }
   const { plugin } = loaded;

@@ -38,7 +38,8 @@ function load(plugins: readonly string[], options: Partial<LoadPluginsOptions> =
 
 describe('the broken-plugin zoo', () => {
   const API = 'apiVersion 1';
-  const DEFAULT_EXPORT = 'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin';
+  const DEFAULT_EXPORT =
+    'a default export made by defineProtocolPlugin, defineScannerPlugin or defineBlobStorePlugin, or a list of formats';
   const IMPORTABLE = 'a module that can be imported';
   const PEER = 'a peerDependency on @entrepot/core in package.json that allows 0.1.0';
 
@@ -63,6 +64,14 @@ describe('the broken-plugin zoo', () => {
     ['no-default', ['only the exports plugin', DEFAULT_EXPORT]],
     ['no-exports', ['no exports', DEFAULT_EXPORT]],
     ['not-an-object', ['"zoo"', DEFAULT_EXPORT]],
+    ['several-none', ['an empty list of plugins', DEFAULT_EXPORT]],
+    [
+      'several-mixed',
+      ['in default[1]: id "good-one", which default[0] has too', 'an id of its own'],
+      ['in default[2]: undefined', DEFAULT_EXPORT],
+      ['in default[3]: id "Bad Id"', 'an id of lower-case letters, digits and -, beginning with a letter'],
+      ['in default[4]: kind "scanner"', 'kind "protocol": a scanner or a store has a package of its own'],
+    ],
     ['wrong-kind', ['kind "storage"', 'kind "protocol", "scanner" or "blob-store"']],
     ['sideless', ['neither proxy nor hosted', 'a side of the format: proxy, hosted or both']],
     [
@@ -178,6 +187,33 @@ describe('plugins that work', () => {
 
     expect(problems).toEqual([]);
     expect(plugins).toHaveLength(1);
+  });
+
+  it('may be several in one package, whatever names it', async () => {
+    const name = `${PREFIX}good-several`;
+    const one = { package: name, version: '1.0.0', location: installed('good-several') };
+
+    for (const { plugins, problems } of [await load([name]), await load([], { formats: [name, name] })]) {
+      expect(problems).toEqual([]);
+      expect(plugins).toMatchObject([
+        { ...one, plugin: { id: 'good-one' } },
+        { ...one, plugin: { id: 'good-two' } },
+      ]);
+    }
+    expect((await load([], { bundled: [name, name] })).plugins).toMatchObject([{ bundled: true }, { bundled: true }]);
+  });
+
+  it('have ids of their own over packages', async () => {
+    cpSync(installed('good-several'), installed('good-several-twin'), { recursive: true });
+
+    const { plugins, problems } = await load([`${PREFIX}good-several`, `${PREFIX}good-several-twin`]);
+
+    expect(plugins).toHaveLength(2);
+    expect(problems.map(({ found }) => found)).toEqual(
+      ['good-one', 'good-two'].map(
+        (id) => `id "${id}", which ${PREFIX}good-several (${installed('good-several')}) has too`,
+      ),
+    );
   });
 
   it('of stores of blobs are told apart', async () => {

@@ -273,6 +273,19 @@ describe('planRepositories', () => {
     expect((await plan({ a: { type: 'plain', kind: 'hosted', listen } })).plans).toMatchObject([{ acceptsUploads }]);
   });
 
+  it('says that a package is too old for a type of it', async () => {
+    const old = { ...plugin('apt'), package: '@entrepot/plugin-linux-repos', version: '0.0.1' };
+
+    const { problems } = await plan({ a: { type: 'deb', upstream: UPSTREAM } }, [zoo, old]);
+
+    expect(problems).toEqual([
+      {
+        path: 'repositories.a.type',
+        message: 'type "deb" is of a newer @entrepot/plugin-linux-repos than 0.0.1, which has apt; update it',
+      },
+    ]);
+  });
+
   it('adds the bundled ones whose upstream is known when none is named', async () => {
     const bundled = [
       plugin('zoo', { clients: { discoverUpstreams: () => Promise.resolve([FOUND]) } }, true),
