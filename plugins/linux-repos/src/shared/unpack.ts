@@ -8,7 +8,7 @@ const LARGEST = 4 * 1024 * 1024 * 1024;
 
 /**
  * Unpacks an index by what it begins with: gzip, xz, zstd, or nothing. Runs in a thread. `packed` ends with whoever reads.
- * @returns `undefined` for a form that is not read (bzip2, lzma)
+ * @returns `undefined` for a form that is not read (bzip2, lzma, zchunk)
  */
 export async function unpacked(packed: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array> | undefined> {
   const pieces = packed[Symbol.asyncIterator]();
@@ -22,12 +22,14 @@ export async function unpacked(packed: AsyncIterable<Uint8Array>): Promise<Async
     }
   }
   const begins = Buffer.from(first.subarray(0, 6)).toString('hex');
-  // bzip2; lzma of xz-utils
-  if (begins.startsWith('425a68') || begins.startsWith('5d0000')) return void (await pieces.return?.());
+  // bzip2; lzma of xz-utils; zchunk
+  if (UNREAD.some((magic) => begins.startsWith(magic))) return void (await pieces.return?.());
   if (begins.startsWith('1f8b')) return bounded(pipeline(Readable.from(all()), createGunzip(), () => {}));
   if (begins.startsWith('28b52ffd')) return bounded(pipeline(Readable.from(all()), createZstdDecompress(), () => {}));
   return bounded(begins === 'fd377a585a00' ? unxz(Readable.from(all())) : all());
 }
+
+const UNREAD: readonly string[] = ['425a68', '5d0000', '005a434b31'];
 
 async function* unxz(packed: Readable): AsyncGenerator<Uint8Array> {
   const stream = Readable.toWeb(packed) as unknown as ConstructorParameters<typeof xz.XzReadableStream>[0];
