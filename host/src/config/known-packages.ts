@@ -1,12 +1,15 @@
 /** The packages of formats of ours, by the type that the configuration gives them. They are loaded where they are named. */
 export const KNOWN_FORMATS: Readonly<Record<string, string>> = {
   npm: '@entrepot/plugin-npm',
+  apk: '@entrepot/plugin-linux-repos',
   deb: '@entrepot/plugin-linux-repos',
   files: '@entrepot/plugin-files',
   go: '@entrepot/plugin-go',
   helm: '@entrepot/plugin-helm',
   oci: '@entrepot/plugin-oci',
+  pacman: '@entrepot/plugin-linux-repos',
   pypi: '@entrepot/plugin-pypi',
+  rpm: '@entrepot/plugin-linux-repos',
 };
 
 /** The packages of stores of ours, by the name that the configuration gives them. They are installed where they are used. */

@@ -5,7 +5,7 @@ import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } 
 import files from '@entrepot/plugin-files';
 import go from '@entrepot/plugin-go';
 import helm from '@entrepot/plugin-helm';
-import deb from '@entrepot/plugin-linux-repos';
+import { deb } from '@entrepot/plugin-linux-repos';
 import npm from '@entrepot/plugin-npm';
 import oci from '@entrepot/plugin-oci';
 import pypi from '@entrepot/plugin-pypi';

@@ -1,2 +1,10 @@
-export { default } from './deb/index.js';
+import apk from './apk/index.js';
+import deb from './deb/index.js';
+import pacman from './pacman/index.js';
+import rpm from './rpm/index.js';
+
 export type { RepositoryOptions } from './shared/options.js';
+export { apk, deb, pacman, rpm };
+
+/** Repositories of Linux packages. */
+export default [apk, deb, pacman, rpm];

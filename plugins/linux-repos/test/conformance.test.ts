@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
 import { DebArchive, sha256 } from '@entrepot/fixtures/deb-archive';
 import { protocolSuite } from '@entrepot/core/testing';
-import plugin from '../src/index.js';
+import plugin from '../src/deb/index.js';
 
 const archive = await DebArchive.create();
 // The clock of the kit stands there.

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { DebArchive, sha256 } from '@entrepot/fixtures/deb-archive';
 import { FixedPolicy, openTestRepository, type TestRepository } from '@entrepot/core/testing';
-import plugin from '../src/index.js';
+import plugin from '../src/deb/index.js';
 
 const START = Date.UTC(2026, 0, 1);
 const FOLDER = 'dists/stable/main/binary-amd64';

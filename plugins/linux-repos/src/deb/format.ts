@@ -17,7 +17,6 @@ export const DEB: Format<Release> = {
   isSignature: (name) => name === 'Release.gpg',
   mediaTypeOf: (name) => (name === 'Release.gpg' ? 'application/pgp-signature' : 'text/plain'),
   largestPointer: LARGEST_RELEASE,
-  mainLists: false,
   placeOf,
   fileBySum: ({ bySum }, hex) => bySum.get(hex),
   guessedRoot,

@@ -1,6 +1,6 @@
 import { aliasClass, artifactClass, documentClass, type Resource, type TrustFacts } from '@entrepot/core';
 import type { TableMaker } from '@entrepot/core/formats';
-import type { Format, Listing } from './format.js';
+import { NO_FILES, type Format, type Listing } from './format.js';
 import { readGenerations, type Generations } from './generations.js';
 import { PackageList } from './package-list.js';
 import type { RepositoryProxy } from './proxy.js';
@@ -22,10 +22,7 @@ export interface ClassFacts {
 }
 
 /** The classes of a proxy of repositories of one format. */
-export function classesOf(
-  { mainLists, largestPointer }: Format,
-  { pointers, rows, freshFor, verifyPackage }: ClassFacts,
-) {
+export function classesOf({ read, largestPointer }: Format, { pointers, rows, freshFor, verifyPackage }: ClassFacts) {
   const table = {
     ...rows,
     parameters: () => ({}),
@@ -50,7 +47,7 @@ export function classesOf(
       resolve: async (resource, context, self) => self.placed(await self.file(resource, context)),
     }),
     upstream: documentClass<RepositoryProxy>({ about: `${pointers} as the mirrors have them.`, ...atMirrors }),
-    ...(mainLists && {
+    ...(read === undefined && {
       upstreamList: documentClass<RepositoryProxy, PackageList>({
         about: 'Pointer documents that list packages themselves, as the mirrors have them.',
         ...atMirrors,
@@ -72,7 +69,7 @@ export function classesOf(
       about: 'Pointer documents of the generations, as they are read.',
       cache: { ...FOR_EVER, cachedOnly: true },
       parse: async (content, { attributes }, _context, self) =>
-        self.format.read(await content.bytes(largestPointer), attributes?.['name'] as string),
+        self.format.read?.(await content.bytes(largestPointer), attributes?.['name'] as string) ?? NO_FILES,
     }),
     index: artifactClass<RepositoryProxy>({
       about: 'Index files, by their sums.',

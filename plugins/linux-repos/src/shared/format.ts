@@ -39,8 +39,11 @@ export interface Format<List extends Listing = Listing> {
   pathOf(root: string, name: string): string;
   /** Names what a request is for: a resource of the class `suite`, `named`, `file`, `index` or `auxiliary`. */
   route(head: RequestHead): Resource | undefined;
-  /** Reads a main pointer document. @throws EntrepotError `upstream-unavailable` for one that is broken */
-  read(bytes: Uint8Array, name: string): List;
+  /**
+   * Reads a main pointer document. Absent: that lists the packages themselves, and no index files.
+   * @throws EntrepotError `upstream-unavailable` for one that is broken
+   */
+  read?(bytes: Uint8Array, name: string): List;
   /** Takes the documents that are served beside a main one, as far as they are of the same time. */
   beside(
     root: string,
@@ -56,8 +59,6 @@ export interface Format<List extends Listing = Listing> {
   mediaTypeOf(name: string): string;
   /** The largest pointer document that is taken, in bytes. */
   readonly largestPointer: number;
-  /** Whether the main document lists the packages itself. */
-  readonly mainLists: boolean;
   /** The path that mirrors are asked for an index file. Absent: its own. */
   placeOf?(path: string, file: ListedFile, listing: List): string;
   /** Finds an index file by another sum than the one that the listing has first. Absent: no path has such sums. */
@@ -78,6 +79,9 @@ export interface Format<List extends Listing = Listing> {
   /** Makes the package at `path`, or what belongs to it, by the value of its row. @param distribution as OSV names it: `debian-12`; `undefined`: not known */
   artifact(path: string, value: Buffer, distribution: string | undefined): Route;
 }
+
+/** The listing of a main document that lists no index files. */
+export const NO_FILES: Listing = { weight: 0, date: undefined, files: new Map(), packageLists: [] };
 
 /** Checks the signatures of pointer documents. */
 export interface Signatures {

@@ -9,7 +9,7 @@ import {
 } from '@entrepot/core';
 import { compileGlob, Lru } from '@entrepot/core/formats';
 import { distributionAt } from './distribution.js';
-import type { Format, ListedFile, Listing, Signatures } from './format.js';
+import { NO_FILES, type Format, type ListedFile, type Listing, type Signatures } from './format.js';
 import { generationAt, type Generation, type Generations } from './generations.js';
 import { Leases } from './leases.js';
 import type { RepositoryOptions } from './options.js';
@@ -185,7 +185,7 @@ export class RepositoryProxy {
     const seen = new Set<string>();
     const news = ({ files, packageLists }: Listing, _state: RootState, main: string): Resource[] => {
       const lists = packageLists.map((name) => packageList(files.get(name) as ListedFile));
-      const here = format.mainLists ? [mainPackageList(main)] : lists.filter(({ key }) => kept.has(key));
+      const here = format.read === undefined ? [mainPackageList(main)] : lists.filter(({ key }) => kept.has(key));
       return here.filter(({ key }) => !seen.has(key) && seen.add(key));
     };
     for (let age = 0; age < depth; age += 1) {
@@ -214,6 +214,7 @@ export class RepositoryProxy {
   }
 
   async #listing(root: string, generation: Generation, context: ResolveContext): Promise<Listing> {
+    if (this.format.read === undefined) return NO_FILES;
     const { name, sha256 } = mainOf(this.format, root, generation.pointers);
     return (await context.document<Listing>(listing(root, name, sha256))).document;
   }

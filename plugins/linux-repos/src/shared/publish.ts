@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EntrepotError, type ProduceContext, type ProducedFile, type ReadContent, type Resource } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { printGenerations, readGenerations, withGeneration, type Generation } from './generations.js';
-import type { Listing, Taken } from './format.js';
+import { NO_FILES, type Listing, type Taken } from './format.js';
 import { mainOf, type RepositoryProxy } from './proxy.js';
 import { index, indexKey, INDEXES, pointer, upstreamPath } from './resources.js';
 
@@ -12,7 +12,7 @@ import { index, indexKey, INDEXES, pointer, upstreamPath } from './resources.js'
 function atUpstream(self: RepositoryProxy, root: string, name: string, cached = false): Resource {
   const path = self.format.pathOf(root, name);
   const attributes = { root, name, cached };
-  const isList = self.format.mainLists && self.format.mains(root).includes(name);
+  const isList = self.format.read === undefined && self.format.mains(root).includes(name);
   const kind = isList ? 'upstreamList' : 'upstream';
   return self.placed({ class: kind, key: `upstream/${path}`, path: upstreamPath(path), attributes });
 }
@@ -56,7 +56,7 @@ async function newGeneration(
       `no mirror has ${format.mains(root).join(' or ')} of ${root || 'the repository'}`,
     );
   if (last?.pointers[first.name] === first.sha256) return undefined;
-  const listing = format.read(first.bytes, first.name);
+  const listing = format.read?.(first.bytes, first.name) ?? NO_FILES;
   const others = await format.beside(root, first, listing, taking);
   const taken = [first, ...others];
   await fetchWanted(root, last, listing, context, self);
@@ -74,8 +74,8 @@ async function fetchWanted(
   context: ProduceContext,
   self: RepositoryProxy,
 ): Promise<void> {
-  if (last === undefined) return;
   const { format } = self;
+  if (last === undefined || format.read === undefined) return;
   const { name, sha256 } = mainOf(format, root, last.pointers);
   const content = await context.read(pointer(root, name, sha256));
   const before = format.read(await content.bytes(format.largestPointer), name);
@@ -150,7 +150,8 @@ export async function verifyPointer(
   const { format, signatures } = self;
   const bytes = await content.bytes(format.largestPointer);
   if (format.isSignature(name)) return requireSignature(bytes, name);
-  if (format.mains(root).includes(name)) requireInTime(format.read(bytes, name), root, name, self);
+  if (format.read !== undefined && format.mains(root).includes(name))
+    requireInTime(format.read(bytes, name), root, name, self);
   const signature = format.signatureOf(name);
   if (!signatures.isChecking || signature === undefined) return;
   const detached = signature === 'within' ? undefined : await signatureAt(self, root, signature.detached, context);
