@@ -4,12 +4,14 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 
 /** @import { ToolName, ToolSource } from '@entrepot/fixtures/tools' */
 
-const USAGE = `node acceptance/install-tools.mjs [--chart | --image | --all]: puts programs on this machine that the acceptance tests use
+const USAGE = `node acceptance/install-tools.mjs [--chart | --image | --linux | --all]: puts programs on this machine that the acceptance tests use
 
   (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
-           servers of S3 and of Google Cloud Storage, and what several servers share: PostgreSQL, PgBouncer, Redis
+           servers of S3 and of Google Cloud Storage, what several servers share: PostgreSQL, PgBouncer, Redis, and what makes
+           repositories of rpm and pacman
   --chart  what \`npm run acceptance -- --chart\` uses, and nothing else
   --image  what \`npm run acceptance -- --image\` uses to build and run images, and nothing else
+  --linux  what makes repositories of rpm and pacman, and their clients: dnf, zypper, pacman
   --all    also what \`npm run acceptance -- --client oci --client helm\` uses
 
 Debian's packages are installed where this is Debian and the user is root; what comes as a Go module is built once into
@@ -37,6 +39,10 @@ const SHORT = [
   'shellcheck',
   'systemd-analyze',
   'compose-schema',
+  'rpmbuild',
+  'createrepo_c',
+  'repo-add',
+  'bsdtar',
 ];
 
 /**
@@ -45,6 +51,8 @@ const SHORT = [
  */
 const CHART = ['helm-3', 'helm-4', 'helm-unittest', 'kubeconform', 'kube-score', 'promtool', 'shellcheck'];
 /** @type {readonly ToolName[]} */
+const LINUX = ['rpmbuild', 'createrepo_c', 'repo-add', 'bsdtar', 'dnf', 'zypper', 'pacman'];
+/** @type {readonly ToolName[]} */
 const IMAGE = ['mmdebstrap', 'buildah', 'podman', 'runc', 'skopeo'];
 
 const { values } = parseArgs({
@@ -52,6 +60,7 @@ const { values } = parseArgs({
     all: { type: 'boolean', default: false },
     chart: { type: 'boolean', default: false },
     image: { type: 'boolean', default: false },
+    linux: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -60,7 +69,8 @@ if (values.help) {
   process.stdout.write(USAGE);
 } else {
   const everything = /** @type {ToolName[]} */ (Object.keys(TOOLS));
-  const names = values.all ? everything : values.chart ? CHART : values.image ? IMAGE : SHORT;
+  const { all, chart, image, linux } = values;
+  const names = all ? everything : chart ? CHART : image ? IMAGE : linux ? LINUX : SHORT;
   await installPackages(names);
   // One after the other: a build uses every core.
   for (const name of names) {
