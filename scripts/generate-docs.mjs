@@ -5,10 +5,11 @@ import { generatedFiles } from '../host/dist/config/generated-files.js';
 import { DISTRIBUTION } from '../deploy/npm/dist/index.js';
 
 const plugins = [];
-for (const name of Object.values(DISTRIBUTION.formats)) {
-  const { default: plugin } = await import(name);
-  if (plugin === undefined) console.warn(`${name} exports no plugin yet: its options are left out`);
-  else plugins.push(plugin);
+for (const name of new Set(Object.values(DISTRIBUTION.formats))) {
+  const { default: exported } = await import(name);
+  if (exported === undefined) console.warn(`${name} exports no plugin yet: its options are left out`);
+  // A package may hold several.
+  else plugins.push(...[exported].flat());
 }
 
 const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');

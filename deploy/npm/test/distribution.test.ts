@@ -14,7 +14,9 @@ const { dependencies } = manifestOf('deploy/npm');
 
 it('depends on the plugins of every format and scanner of ours', () => {
   const plugins = Object.keys(dependencies).filter((name) => name.startsWith('@entrepot/plugin-'));
-  expect(plugins.sort()).toEqual([...Object.values(DISTRIBUTION.formats), ...Object.values(KNOWN_SCANNERS)].sort());
+  // A package may hold several formats.
+  const wanted = new Set([...Object.values(DISTRIBUTION.formats), ...Object.values(KNOWN_SCANNERS)]);
+  expect(plugins.sort()).toEqual([...wanted].sort());
 });
 
 it('has the drivers that the host leaves to whoever uses them, in a version that the host takes', () => {

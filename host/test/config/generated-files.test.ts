@@ -13,11 +13,12 @@ import { DISTRIBUTION } from 'entrepot';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 
-const plugins = await Promise.all(
-  Object.values(DISTRIBUTION.formats).map(
-    async (name) => ((await import(name)) as { readonly default: AnyDeclaredPlugin }).default,
+const packages = await Promise.all(
+  [...new Set(Object.values(DISTRIBUTION.formats))].map(
+    async (name) => (await import(name)) as { readonly default: AnyDeclaredPlugin | readonly AnyDeclaredPlugin[] },
   ),
 );
+const plugins = packages.flatMap((one) => one.default);
 const page = readFileSync(path.join(ROOT, 'docs/configuration.md'), 'utf8');
 const files = generatedFiles(plugins, page);
 

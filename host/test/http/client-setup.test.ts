@@ -20,7 +20,8 @@ describe('the settings for clients', () => {
   );
 
   it('are there for every bundled format', () => {
-    expect(plugins.map(({ package: name }) => name).sort()).toEqual([...formats].sort());
+    const found = Object.fromEntries(plugins.map(({ package: name, plugin }) => [plugin.id, name]));
+    expect(found).toEqual(DISTRIBUTION.formats);
     expect(plugins.every(({ plugin }) => plugin.clients?.setup !== undefined)).toBe(true);
   });
 });
