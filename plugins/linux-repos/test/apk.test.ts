@@ -130,7 +130,7 @@ describe('the signature of an index', () => {
     ['RSA512', 'sha512'],
   ])('is taken by a known key: %s', async (kind, hash) => {
     const bytes = Buffer.concat([signaturePart(index, { kind, hash }), index]);
-    await (await open()).check(bytes, 'APKINDEX.tar.gz');
+    await (await open()).check(new Uint8Array(bytes), 'APKINDEX.tar.gz');
     const { signatures, signed } = await readSignatures(bytes, 'x');
     expect(signatures).toMatchObject([{ key: KEY_NAME, hash }]);
     expect(signed.equals(index)).toBe(true);

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { EntrepotError, messageOf, type Logger } from '@entrepot/core';
 import { malformed, printed, TarError, TarReader } from '@entrepot/core/formats';
+import type { Signatures } from '../shared/format.js';
 import { withEnd } from './index-rows.js';
 import { firstMember, type GzipMember } from './members.js';
 
@@ -33,7 +34,7 @@ export interface ApkSignatureOptions {
 }
 
 /** Checks the signatures of indexes. */
-export class ApkSignatures {
+export class ApkSignatures implements Signatures {
   readonly mode: 'off' | 'warn' | 'enforce';
   readonly #keys: ReadonlyMap<string, KeyObject>;
   readonly #logger: Logger;
@@ -60,7 +61,7 @@ export class ApkSignatures {
    * Checks an index, as it is packed.
    * @throws EntrepotError `upstream-unavailable` where `enforce` refuses it
    */
-  async check(bytes: Buffer, name: string): Promise<void> {
+  async check(bytes: Uint8Array, name: string): Promise<void> {
     if (!this.isChecking) return;
     try {
       await this.#verify(bytes, name);
@@ -72,7 +73,7 @@ export class ApkSignatures {
   }
 
   /** Requires a signature by a known key; one is enough, as for apk. */
-  async #verify(bytes: Buffer, name: string): Promise<void> {
+  async #verify(bytes: Uint8Array, name: string): Promise<void> {
     const { signatures, signed } = await readSignatures(bytes, name);
     const problems: string[] = [];
     for (const { key, hash, bytes: signature } of signatures) {
@@ -90,12 +91,12 @@ export class ApkSignatures {
  * @throws EntrepotError `upstream-unavailable` for signatures that are malformed
  */
 export async function readSignatures(
-  bytes: Buffer,
+  bytes: Uint8Array,
   name: string,
 ): Promise<{ readonly signatures: readonly ApkSignature[]; readonly signed: Buffer }> {
   if (bytes.length > LARGEST_INDEX) throw malformed(name, `expected ${LARGEST_INDEX} bytes at most`);
   const signatures: ApkSignature[] = [];
-  let rest = bytes;
+  let rest = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let part = 0; part < MOST_PARTS; part += 1) {
     // What is no signature may be large, and is not unpacked here.
     const member = await firstMember(rest, LARGEST_SIGNATURES, name).catch(() => undefined);
