@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { gunzipSync as gunzip, gzipSync } from 'node:zlib';
 import type { AnyDeclaredPlugin, PolicyInput, RequestHead } from '@entrepot/core';
-import { FixedPolicy, openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import { FixedPolicy, openTestRepository, packTar, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import files from '@entrepot/plugin-files';
 import go from '@entrepot/plugin-go';
 import helm from '@entrepot/plugin-helm';
-import { deb } from '@entrepot/plugin-linux-repos';
+import { apk, deb, pacman, rpm } from '@entrepot/plugin-linux-repos';
 import npm from '@entrepot/plugin-npm';
 import oci from '@entrepot/plugin-oci';
 import pypi from '@entrepot/plugin-pypi';
@@ -313,6 +313,16 @@ archive.age = Date.UTC(2026, 0, 1) - Date.now();
 const debPath = 'pool/main/a/app/app_1.1.0_all.deb';
 archive.packages = [{ name: 'app-tools', version: '1.1.0', source: 'app', path: debPath, bytes: Buffer.from(BAD) }];
 await archive.publish();
+/** Classes of repositories of Linux packages: requests are for aliases, which lead to all of these. */
+const WITHOUT_WAY = ['auxiliary', 'generations', 'package', 'packages', 'pointer', 'upstream'];
+
+/** The ways to a package of a repository of Linux packages. */
+function waysTo(name: string): Way[] {
+  return [`/${name}`, `/${name.replace('/app', '/%61pp')}`]
+    .flatMap((path) => [path, `/snapshots/20260101T000000Z${path}`])
+    .map((path) => ({ form: path.startsWith('/snapshots') ? 'package, as of a day' : 'package', path }));
+}
+
 const DEB: Ecosystem = {
   name: 'deb',
   plugin: deb,
@@ -325,8 +335,63 @@ const DEB: Ecosystem = {
   ways: [`/${debPath}`, `/./${debPath}`, `//${debPath}`, `/${debPath.replace('/app/', '/%61pp/')}`]
     .flatMap((path) => [path, `/snapshots/20260101T000000Z${path}`])
     .map((path) => ({ form: path.startsWith('/snapshots') ? 'package, as of a day' : 'package', path })),
-  // Requests are for aliases, which lead to all of these.
-  withoutWay: ['auxiliary', 'generations', 'index', 'package', 'packages', 'pointer', 'release', 'upstream'],
+  withoutWay: [...WITHOUT_WAY, 'index', 'listing'],
+};
+
+const RPM_PATH = 'os/Packages/a/app-1.1.0-1.x86_64.rpm';
+const RPM: Ecosystem = {
+  name: 'rpm',
+  plugin: rpm,
+  isDenied: is(/^app$/, '1.1.0-1'),
+  async serve({ upstream, ask }) {
+    const primary = `<metadata packages="1"><package type="rpm"><name>app</name><arch>x86_64</arch>
+<version epoch="0" ver="1.1.0" rel="1"/><checksum type="sha256" pkgid="YES">${hash(BAD)}</checksum>
+<location href="${RPM_PATH.slice('os/'.length)}"/></package></metadata>`;
+    const repomd = `<repomd><revision>1</revision><data type="primary"><checksum type="sha256">${hash(primary)}</checksum>
+<location href="repodata/primary.xml"/></data></repomd>`;
+    upstream.serve(`${BASE}/os/repodata/repomd.xml`, { body: repomd });
+    upstream.serve(`${BASE}/os/repodata/primary.xml`, { body: primary });
+    upstream.serve(`${BASE}/${RPM_PATH}`, { body: BAD });
+    await ask('/os/repodata/repomd.xml');
+  },
+  ways: waysTo(RPM_PATH),
+  withoutWay: [...WITHOUT_WAY, 'index', 'listing'],
+};
+
+const PACMAN_PATH = 'core/os/x86_64/app-1.1.0-1-x86_64.pkg.tar.zst';
+const PACMAN: Ecosystem = {
+  name: 'pacman',
+  plugin: pacman,
+  isDenied: is(/^arch\/app$/, '1.1.0-1'),
+  async serve({ upstream, ask }) {
+    const fields = { FILENAME: PACMAN_PATH.split('/').at(-1), NAME: 'app', VERSION: '1.1.0-1', ARCH: 'x86_64' };
+    const text = Object.entries({ ...fields, SHA256SUM: hash(BAD) })
+      .map(([name, value]) => `%${name}%\n${value}\n\n`)
+      .join('');
+    const body = gzipSync(packTar([{ name: 'app-1.1.0-1/desc', content: text }]));
+    upstream.serve(`${BASE}/core/os/x86_64/core.db`, { body });
+    upstream.serve(`${BASE}/${PACMAN_PATH}`, { body: BAD });
+    await ask('/core/os/x86_64/core.db');
+  },
+  ways: waysTo(PACMAN_PATH),
+  withoutWay: [...WITHOUT_WAY, 'upstreamList'],
+};
+
+const APK_PATH = 'main/x86_64/app-1.1.0.apk';
+const APK: Ecosystem = {
+  name: 'apk',
+  plugin: apk,
+  isDenied: is(/^app$/, '1.1.0'),
+  async serve({ upstream, ask }) {
+    const data = gzipSync(packTar([{ name: 'app', content: BAD }]));
+    const control = gzipSync(packTar([{ name: '.PKGINFO', content: `datahash = ${hash(data)}\n` }], Buffer.alloc(0)));
+    const content = `C:Q1${hash(control, 'sha1', 'base64')}\nP:app\nV:1.1.0\n\n`;
+    upstream.serve(`${BASE}/main/x86_64/APKINDEX.tar.gz`, { body: gzipSync(packTar([{ name: 'APKINDEX', content }])) });
+    upstream.serve(`${BASE}/${APK_PATH}`, { body: Buffer.concat([control, data]) });
+    await ask('/main/x86_64/APKINDEX.tar.gz');
+  },
+  ways: waysTo(APK_PATH),
+  withoutWay: [...WITHOUT_WAY, 'upstreamList'],
 };
 
 const ECOSYSTEMS = [
@@ -339,6 +404,9 @@ const ECOSYSTEMS = [
   FILES,
   HELM,
   DEB,
+  RPM,
+  PACMAN,
+  APK,
 ];
 
 /** The outcomes of the requests of one ecosystem, by form. */

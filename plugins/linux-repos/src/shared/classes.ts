@@ -38,10 +38,6 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
       about: `${pointers}: those of the generation that was published last.`,
       resolve: (resource, context, self) => self.pointer(resource, context),
     }),
-    named: aliasClass<RepositoryProxy>({
-      about: 'Index files by their names: those of the generation that the client has begun to read.',
-      resolve: async (resource, context, self) => self.placed(await self.indexFile(resource, context)),
-    }),
     file: aliasClass<RepositoryProxy>({
       about: 'Packages and sources by their paths: what an index says that they are.',
       resolve: async (resource, context, self) => self.placed(await self.file(resource, context)),
@@ -54,6 +50,24 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
         table,
       }),
     }),
+    ...(read !== undefined && {
+      named: aliasClass<RepositoryProxy>({
+        about: 'Index files by their names: those of the generation that the client has begun to read.',
+        resolve: async (resource, context, self) => self.placed(await self.indexFile(resource, context)),
+      }),
+      listing: documentClass<RepositoryProxy, Listing>({
+        about: 'Pointer documents of the generations, as they are read.',
+        cache: { ...FOR_EVER, cachedOnly: true },
+        parse: async (content, { attributes }, _context, self) =>
+          self.format.read?.(await content.bytes(largestPointer), attributes?.['name'] as string) ?? NO_FILES,
+      }),
+      index: artifactClass<RepositoryProxy>({
+        about: 'Index files, by their sums.',
+        cache: { ...FOR_EVER, negativeFor: 5000 },
+        // librepo fetches the parts of a zchunk file that it lacks.
+        reply: { severalRanges: true },
+      }),
+    }),
     generations: documentClass<RepositoryProxy, Generations>({
       about: 'Generations of a root: how long the one that was published last is served before the mirrors are asked.',
       cache: { freshFor, onGone: 'keep', negativeFor: 30_000, cachedOnly: isCached },
@@ -64,18 +78,6 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
       about: 'Pointer documents of the generations.',
       cache: FOR_EVER,
       upstream: { produce: { make: keepPointer } },
-    }),
-    listing: documentClass<RepositoryProxy, Listing>({
-      about: 'Pointer documents of the generations, as they are read.',
-      cache: { ...FOR_EVER, cachedOnly: true },
-      parse: async (content, { attributes }, _context, self) =>
-        self.format.read?.(await content.bytes(largestPointer), attributes?.['name'] as string) ?? NO_FILES,
-    }),
-    index: artifactClass<RepositoryProxy>({
-      about: 'Index files, by their sums.',
-      cache: { ...FOR_EVER, negativeFor: 5000 },
-      // librepo fetches the parts of a zchunk file that it lacks.
-      reply: { severalRanges: true },
     }),
     packages: documentClass<RepositoryProxy, PackageList>({
       about: 'Lists of packages, as they are read.',
