@@ -31,7 +31,7 @@ protocolSuite(
       },
       { request: '/./dists/stable/Release.gpg', resource: { class: 'suite' }, status: 200 },
       { request: '/InRelease', resource: { class: 'suite', attributes: { root: '', name: 'InRelease' } }, status: 404 },
-      { request: `/${byHash}`, resource: { class: 'index', key: `index/${packages}`, path: byHash }, status: 200 },
+      { request: `/${byHash}`, resource: { class: 'named', key: byHash }, status: 200 },
       { request: `/${folder}/Packages.gz`, resource: { class: 'named', key: `${folder}/Packages.gz` }, status: 200 },
       { request: `/${folder}/Release`, resource: { class: 'named' }, status: 404 },
       { request: '/pool/main/h/hello/hello_1.0_all.deb', resource: { class: 'file' }, status: 200 },

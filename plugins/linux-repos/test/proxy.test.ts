@@ -178,6 +178,20 @@ describe('a proxy of an archive', () => {
     expect(upstream.requests.filter((request) => request.path.endsWith('.deb'))).toEqual([]);
   });
 
+  it('serves no package under its sum as if it were an index', async () => {
+    const scene = await open();
+    const { bytes } = scene.archive.packages[0]!;
+    const place = `${FOLDER}/by-hash/SHA256/${sha256(bytes)}`;
+    scene.upstream.serve(`${UPSTREAM_PATH}/${place}`, { body: bytes });
+    for (const time of ['before', 'after']) {
+      expect([time, await scene.text(`/${place}`)]).toEqual([time, '404']);
+      await scene.text('/dists/stable/InRelease');
+      await scene.text(`/${debOf(scene, 'hello')}`);
+    }
+    expect(await scene.text(`/snapshots/20260101T003000Z/${place}`)).toBe('404');
+    expect(scene.asked()).not.toContain(place);
+  });
+
   it('serves flat archives', async () => {
     const scene = await open({}, (archive) => {
       archive.suite = '';

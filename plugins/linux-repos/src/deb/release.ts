@@ -9,7 +9,7 @@ export const LARGEST_RELEASE = 16 * 1024 * 1024;
 export interface Release extends Listing {
   /** Whether the archive has its index files under their sums, too. */
   readonly byHash: boolean;
-  /** Index files by their SHA-512, in hex. Empty where there is none. */
+  /** Index files by their SHA-256 and SHA-512, in hex. */
   readonly bySum: ReadonlyMap<string, ListedFile>;
 }
 
@@ -51,6 +51,7 @@ export function parseRelease(text: string, name: string): Release {
     const file: ListedFile = { integrity: { algorithm: 'sha256', hex: sum }, size };
     files.set(path, file);
     const sha512 = byPath.get(path);
+    bySum.set(sum, file);
     if (sha512 !== undefined) bySum.set(sha512, file);
   }
   return {

@@ -1,5 +1,4 @@
 import { parseHex, type IntegrityAlgorithm, type RequestHead, type Resource } from '@entrepot/core';
-import { indexAt } from '../shared/resources.js';
 import { file, named, routeFile, suite } from '../shared/routes.js';
 
 /** Documents that commit to all others of their suite, by their names. */
@@ -22,10 +21,9 @@ const ALGORITHMS: Readonly<Record<string, IntegrityAlgorithm>> = {
 /** Names what a request of apt is for. */
 export function route(head: RequestHead): Resource | undefined {
   return routeFile(head, (asked) => {
-    const { path, name, folder, segments } = asked;
+    const { name, folder, segments } = asked;
     if (POINTERS.has(name) && !BELOW_SUITE.test(segments.at(-2) ?? '')) return suite(folder, name, asked);
     const hash = segments.at(-3) === 'by-hash' ? parseHash(segments.at(-2) as string, name) : undefined;
-    if (hash?.algorithm === 'sha256') return indexAt(path, hash);
     if (hash !== undefined) return named(asked, hash);
     return INDEX_NAME.test(name) || isBelowSuites(segments) ? named(asked) : file(asked);
   });

@@ -1,4 +1,4 @@
-import { EntrepotError, requireMethod, type RequestHead, type Resource } from '@entrepot/core';
+import { EntrepotError, requireMethod, type Integrity, type RequestHead, type Resource } from '@entrepot/core';
 import { parseTime } from './times.js';
 
 /** The longest path that is routed, in characters. */
@@ -46,8 +46,8 @@ export function suite(root: string, name: string, { key, more }: AskedFile): Res
   return { class: 'suite', key, attributes: { root, name, ...more } };
 }
 
-/** An index file by its name. @param sum by which it is named, where that is not the first one of its listing */
-export function named({ path, key, more }: AskedFile, sum?: { readonly hex: string }): Resource {
+/** An index file by its name. @param sum by which it is named */
+export function named({ path, key, more }: AskedFile, sum?: Integrity): Resource {
   return { class: 'named', key, attributes: { path, ...(sum && { sum }), ...more } };
 }
 
