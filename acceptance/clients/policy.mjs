@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { GO_ROTTEN, GO_SUBJECT, IMAGE, ROTTEN, SUBJECT } from '@entrepot/fixtures/policy-packages';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
+import { Apt } from './apt.mjs';
 import { forget, runGo } from './go.mjs';
 import { tryHelm } from './helm.mjs';
 import { runClient } from './npm.mjs';
@@ -244,6 +245,26 @@ export async function skopeoClient() {
       const target = `dir:${join(home, 'out')}`;
       const result = await run(['copy', '--all', '--src-tls-verify=false', `${image}${reference}`, target]);
       return outcome(result, result.code === 0 ? version : undefined);
+    },
+  };
+}
+
+/** Absent where this machine has none. @returns {Promise<PolicyClient | undefined>} */
+export async function aptClient() {
+  if (!(await Apt.isThere())) return undefined;
+  return {
+    name: 'apt',
+    version: async () => (await printed(['apt-get', '--version'], process.env)).split(' ')[1] ?? '',
+    // Its index is signed, and names refused versions: there is no range that leads to another one.
+    ways: ['pin', 'rotten'],
+    async get({ folder, url, upstreams }, way, version) {
+      const source = `deb [signed-by=${upstreams.deb?.keyring}] ${url}/debian stable main`;
+      const client = await new Apt(join(folder, 'apt-home')).open([source]);
+      const updated = await client.run('update');
+      if (updated.code !== 0) throw new Error(`the index could not be had: ${outputOf(updated)}`);
+      const result = await client.download(way === 'rotten' ? ROTTEN : `${SUBJECT}=${version}`);
+      const [archive] = await client.archives();
+      return outcome(result, archive?.split('_')[1]);
     },
   };
 }

@@ -1,21 +1,18 @@
 import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DebArchive, sha256 } from '@entrepot/fixtures/deb-archive';
+import { sha256 } from '@entrepot/fixtures/deb-archive';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf } from '@entrepot/fixtures/run-command';
-import { withScratch } from '@entrepot/fixtures/scratch';
 import { Apt } from '../clients/apt.mjs';
-import { DebMirror } from '../servers/deb-mirror.mjs';
-import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { succeeded, withArchive } from '../servers/deb-scene.mjs';
 import { note } from '../tally.mjs';
+import { debPolicy } from './deb-policy.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
-/** @import { CommandResult } from '@entrepot/fixtures/run-command' */
+/** @import { DebMirror } from '../servers/deb-mirror.mjs' */
 
 const POLICY = { rules: [{ id: 'no-world', match: { purl: ['pkg:deb/debian-12/earth'] }, action: 'deny' }] };
 
@@ -31,57 +28,10 @@ export async function deb(tally, { rounds, clients, megabytes }) {
     return;
   }
   await usual(tally, megabytes);
+  await debPolicy(tally);
   await poisoned(tally);
   await race(tally, { rounds, clients, isByHash: true });
   await race(tally, { rounds, clients, isByHash: false });
-}
-
-/**
- * @typedef {object} Scene
- * @property {DebArchive} archive
- * @property {DebMirror[]} mirrors
- * @property {EntrepotServer} server
- * @property {(name: string, options?: readonly string[], place?: string) => Promise<Apt>} apt a client in a root of its own
- */
-
-/**
- * @param {{ mirrors?: number, options?: object, freshFor?: string, more?: Record<string, unknown>, byHash?: boolean, isXz?: boolean }} settings
- * @param {(scene: Scene) => Promise<void>} use
- */
-async function withArchive(
-  { mirrors: count = 1, options = {}, freshFor = '2m', more = {}, byHash = true, isXz = false },
-  use,
-) {
-  await withScratch('deb', async (folder) => {
-    const archive = Object.assign(await DebArchive.create(), { byHash, isXz });
-    const keyring = join(folder, 'archive.asc');
-    await writeFile(keyring, archive.keyring);
-    const mirrors = await Promise.all(Array.from({ length: count }, () => new DebMirror(() => archive.files).start()));
-    const definition = {
-      type: 'deb',
-      upstreams: mirrors.map(({ url }) => ({ url })),
-      signatures: { keyrings: [keyring] },
-      cache: { generations: { freshFor, staleAfter: '1m', negativeFor: '0s' } },
-      ...options,
-    };
-    const server = new EntrepotServer({
-      folder,
-      port: await freePort(),
-      repositories: { debian: definition },
-      more,
-    });
-    const apt = async (
-      /** @type {string} */ name,
-      /** @type {readonly string[] | undefined} */ words,
-      place = `${server.url}/debian`,
-    ) => await new Apt(join(folder, name), words).open([`deb [signed-by=${keyring}] ${place} stable main`]);
-    try {
-      await use({ archive, mirrors, server, apt });
-    } finally {
-      await server.kill();
-      await Promise.all(mirrors.map((mirror) => mirror.stop()));
-    }
-  });
 }
 
 /** @param {Tally} tally @param {number} megabytes */
@@ -278,12 +228,6 @@ async function sumOf(url) {
   const hash = createHash('sha256');
   for await (const bytes of response) hash.update(bytes);
   return hash.digest('hex');
-}
-
-/** @param {CommandResult} result */
-function succeeded(result) {
-  assert.equal(result.code, 0, outputOf(result));
-  assert.doesNotMatch(result.stderr, /^[EW]: /m, outputOf(result));
 }
 
 /** @param {Buffer} bytes @param {number} [at] */

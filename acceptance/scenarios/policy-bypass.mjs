@@ -1,4 +1,5 @@
 import { get } from '@entrepot/fixtures/get';
+import { sha256 } from '@entrepot/fixtures/deb-archive';
 import { GO_SUBJECT, IMAGE, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
 
 /** @import { PolicyUpstreams } from '../servers/policy-upstreams.mjs' */
@@ -11,6 +12,7 @@ import { GO_SUBJECT, IMAGE, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-
  * @property {string} path below the server
  * @property {'artifact' | 'document'} kind of a document that is of more than one version, only the version must not be in it
  * @property {Record<string, string>} [headers]
+ * @property {string} [through] the URL of an upstream, for which the server is asked as its HTTP proxy
  */
 
 const NPM_SHORT = 'application/vnd.npm.install-v1+json';
@@ -101,6 +103,7 @@ function doorsTo(upstreams, version, { isMalicious }) {
       `/helm/${SUBJECT}-${version}.tgz`,
     ]),
     ...documents('Helm', ['/helm/index.yaml', '/helm/index.json', '/helm/index.yaml?x=1'], ['*/*', 'application/json']),
+    ...debDoors(upstreams, version),
     ...(image === undefined
       ? []
       : [
@@ -118,6 +121,53 @@ function doorsTo(upstreams, version, { isMalicious }) {
           ...documents('OCI', [`/v2/oci/${IMAGE}/tags/list`, `/v2/oci/${IMAGE}/tags/list?n=100`], ['*/*']),
         ]),
   ];
+}
+
+/**
+ * Every door to a package of the archive: its paths, its bytes by their sums, states of the past, and the archive's own URLs.
+ * @param {PolicyUpstreams} upstreams
+ * @param {string} version
+ * @returns {Door[]}
+ */
+function debDoors({ deb }, version) {
+  if (deb === undefined) return [];
+  const found = deb.archive.packages.find((one) => one.name === SUBJECT && one.version === version);
+  const { path, bytes } = found ?? { path: '', bytes: Buffer.alloc(0) };
+  const bySum = (/** @type {string} */ folder, algorithm = 'SHA256') =>
+    `${folder}/by-hash/${algorithm}/${sha256(bytes)}`;
+  const ways = [
+    path,
+    `${path}?x=1`,
+    path.replace('pool/', '%70ool/'),
+    path.replace('_', '%5F'),
+    path.replaceAll('/', '%2F'),
+    path.replace('pool/', 'pool//'),
+    path.replace('pool/', './pool/'),
+    path.replace('pool/', 'dists/../pool/'),
+    path.replace('pool/', 'dists%2F..%2Fpool/'),
+    `${path}/`,
+    bySum('dists/stable/main/binary-amd64'),
+    bySum('dists/stable/main/binary-amd64')
+      .toUpperCase()
+      .replace(/^.*BY-HASH/, 'dists/stable/main/binary-amd64/by-hash'),
+    bySum('dists/stable'),
+    bySum('pool/main'),
+    bySum(path.slice(0, path.lastIndexOf('/'))),
+    bySum('dists/other/main/binary-amd64'),
+    bySum('dists/stable/main/binary-amd64', 'SHA512'),
+    `by-hash/SHA256/${sha256(bytes)}`,
+  ];
+  const now = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const states = [...ways, ...ways.flatMap((way) => [`snapshots/${now}/${way}`, `snapshots/20990101T000000Z/${way}`])];
+  const here = artifacts(
+    'Debian',
+    states.map((way) => `/debian/${way}`),
+  );
+  const proxied = artifacts(
+    'Debian',
+    ways.map((way) => `/${way}`),
+  );
+  return [...here, ...proxied.map((door) => ({ ...door, through: deb.mirror.url }))];
 }
 
 const FILE_DOORS = artifacts('files', [
@@ -159,7 +209,7 @@ export async function tryEveryDoor(url, upstreams) {
     const doors = doorsTo(upstreams, version, { isMalicious: version === malicious });
     for (const door of version === malicious ? [...doors, ...FILE_DOORS] : doors) {
       for (const { method, headers } of QUESTIONS) {
-        const answer = await get(url + door.path, { method, headers: { ...headers, ...door.headers } });
+        const answer = await ask(url, door, { method, headers: { ...headers, ...door.headers } });
         asked += 1;
         if (answer.status === 403) refused.set(door.format, (refused.get(door.format) ?? 0) + 1);
         if (!cameThrough(door, answer, version)) continue;
@@ -168,6 +218,11 @@ export async function tryEveryDoor(url, upstreams) {
     }
   }
   return { asked, allowed, refused };
+}
+
+/** @param {string} url of the server @param {Door} door @param {{ method?: string, headers: Record<string, string> }} question */
+function ask(url, { path, through }, question) {
+  return through === undefined ? get(url + path, question) : get(through + path, { ...question, via: url });
 }
 
 /** @param {Door} door @param {Answer} answer @param {string} version */
@@ -193,7 +248,7 @@ export async function openDoors(url, upstreams) {
   /** @type {Map<string, number>} */
   const open = new Map();
   for (const door of doorsTo(upstreams, VERSIONS.good, { isMalicious: true })) {
-    const answer = await get(url + door.path, { headers: door.headers ?? {} });
+    const answer = await ask(url, door, { headers: door.headers ?? {} });
     const name = `${door.format} ${door.kind}`;
     if (cameThrough(door, answer, VERSIONS.good)) open.set(name, (open.get(name) ?? 0) + 1);
   }

@@ -1,10 +1,23 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { GoDatabase, proxyAnswer } from '@entrepot/fixtures/go-database';
 import { Origin } from '@entrepot/fixtures/origin';
-import { goModules, helmCharts, imageSet, npmPackages, pythonProjects } from '@entrepot/fixtures/policy-packages';
+import {
+  debArchive,
+  goModules,
+  helmCharts,
+  imageSet,
+  npmPackages,
+  pythonProjects,
+} from '@entrepot/fixtures/policy-packages';
+import { Apt } from '../clients/apt.mjs';
+import { DebMirror } from './deb-mirror.mjs';
 import { HelmUpstream } from './helm-upstream.mjs';
 import { FixtureRegistry } from './npm-registry.mjs';
 import { UpstreamRegistry } from './oci-registry.mjs';
 import { PythonIndex } from './python-index.mjs';
+
+/** @import { DebArchive } from '@entrepot/fixtures/deb-archive' */
 
 /** Upstreams of every format, on loopback. */
 export class PolicyUpstreams {
@@ -24,6 +37,8 @@ export class PolicyUpstreams {
     response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/octet-stream' });
     response.end(request.method === 'HEAD' || !isThere ? undefined : `the file ${request.url}`);
   });
+  /** Absent: this machine has no apt. @type {{ archive: DebArchive, mirror: DebMirror, keyring: string } | undefined} */
+  deb;
   image = imageSet();
   /** Absent: this machine has no registry program. @type {UpstreamRegistry | undefined} */
   oci;
@@ -37,6 +52,13 @@ export class PolicyUpstreams {
 
   async start() {
     for (const origin of [this.npm, this.python, this.go, this.helm, this.files]) await origin.start();
+    if (await Apt.isThere()) {
+      const archive = await debArchive();
+      const keyring = join(this.#folder, 'archive.asc');
+      await mkdir(this.#folder, { recursive: true });
+      await writeFile(keyring, archive.keyring);
+      this.deb = { archive, mirror: await new DebMirror(() => archive.files).start(), keyring };
+    }
     const binary = await UpstreamRegistry.program();
     if (binary === undefined) return this;
     this.oci = new UpstreamRegistry(this.#folder, { binary, tokens: false });
@@ -47,6 +69,7 @@ export class PolicyUpstreams {
 
   async stop() {
     for (const origin of [this.npm, this.python, this.go, this.helm, this.files]) await origin.stop();
+    await this.deb?.mirror.stop();
     await this.oci?.stop();
   }
 
@@ -58,6 +81,9 @@ export class PolicyUpstreams {
       go: { type: 'go', upstream: this.go.url, sumdb: this.goDatabase.verifierKey, unverified: '', private: '' },
       helm: { type: 'helm', upstream: this.helm.url },
       files: { type: 'files', upstream: this.files.url, rules: [{ match: '**', policy: 'immutable' }] },
+      ...(this.deb !== undefined && {
+        debian: { type: 'deb', upstream: this.deb.mirror.url, signatures: { keyrings: [this.deb.keyring] } },
+      }),
       ...(this.oci !== undefined && { oci: { type: 'oci', upstream: this.oci.url } }),
     };
   }
