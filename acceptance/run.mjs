@@ -86,7 +86,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --chart              the Helm chart, the manifests, the dashboard and the alert rules: rendered and checked, without a cluster
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --deb                apt behind an archive that changes every 200 ms, 500 rounds of 20 clients instead of the few of --hermetic, and
-                       25 clients of a package of 100 MB
+                       25 clients of a package of 100 MB, the first of which reads 1 KB/s
   --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
   --image              the image of deploy/Dockerfile, built and run without a daemon; the first time its bases are made (two minutes)
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves

@@ -7,11 +7,13 @@ import { sha256 } from '@entrepot/fixtures/deb-archive';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf } from '@entrepot/fixtures/run-command';
 import { Apt } from '../clients/apt.mjs';
+import { SlowReader } from '../clients/slow-reader.mjs';
 import { succeeded, withArchive } from '../servers/deb-scene.mjs';
 import { note } from '../tally.mjs';
 import { debPolicy } from './deb-policy.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
+/** @import { Scene } from '../servers/deb-scene.mjs' */
 /** @import { DebMirror } from '../servers/deb-mirror.mjs' */
 
 const POLICY = { rules: [{ id: 'no-world', match: { purl: ['pkg:deb/debian-12/earth'] }, action: 'deny' }] };
@@ -40,6 +42,8 @@ async function usual(tally, megabytes) {
     const [mirror] = /** @type {[DebMirror]} */ (mirrors);
     archive.add('hello', '1.0');
     archive.add('large', '1.0', { size: megabytes * 1024 * 1024 });
+    // More than the buffers of connections hold.
+    archive.add('vast', '1.0', { size: Math.max(megabytes, 32) * 1024 * 1024 });
     archive.add('world', '2.0', { source: 'earth (1.9)' });
     await archive.publish();
     await server.start();
@@ -84,6 +88,7 @@ async function usual(tally, megabytes) {
       assert.deepEqual(new Set(sums), new Set([sha256(bytes)]));
       assert.deepEqual(mirror.asked, [path]);
     });
+    await slowFirst(tally, { archive, mirror, server });
     await mirror.stop();
     await server.stop();
     await server.start();
@@ -96,6 +101,35 @@ async function usual(tally, megabytes) {
       });
     }
   });
+}
+
+/**
+ * Who reads slowly and came first delays nobody, and has it whole in the end.
+ * @param {Tally} tally @param {Pick<Scene, 'archive' | 'server'> & { mirror: DebMirror }} scene
+ */
+async function slowFirst(tally, { archive, mirror, server }) {
+  const { path = '', bytes = Buffer.alloc(0) } = archive.packages.find(({ name }) => name === 'vast') ?? {};
+  const url = `${server.url}/debian/${path}`;
+  const size = Math.round(bytes.length / 1024 / 1024);
+  await tally.check(
+    `deb: a cold package of ${size} MB whose first client reads 1 KB/s delays no other one`,
+    async () => {
+      mirror.asked = [];
+      const slow = await SlowReader.open(url);
+      const started = performance.now();
+      const sums = await Promise.all(Array.from({ length: 24 }, () => sumOf(url)));
+      const seconds = (performance.now() - started) / 1000;
+      const taken = slow.taken;
+      assert.deepEqual(new Set(sums), new Set([sha256(bytes)]));
+      assert.deepEqual(mirror.asked, [path]);
+      assert.ok(taken < 1024 * (seconds + 2) + 1, `${taken} bytes in ${seconds} s`);
+      note(
+        `deb: 24 clients had ${size} MB each in ${seconds.toFixed(1)} s, the first one ${taken} bytes; 1 upstream request`,
+      );
+      assert.equal(await slow.rest(), sha256(bytes));
+      assert.deepEqual(mirror.asked, [path]);
+    },
+  );
 }
 
 /** @param {Tally} tally */
