@@ -98,6 +98,7 @@ function excerptOf(text) {
   const lines = stripVTControlCharacters(text)
     .replaceAll(/http:\/\/127\.0\.0\.1:\d+/g, 'http://packages.example.com')
     .replaceAll(/127\.0\.0\.1:\d+/g, 'packages.example.com')
+    .replaceAll(/ \[IP: [^\]]*\]/g, '')
     .replaceAll(/ in \d+s(?: \d+ms)?/g, '')
     .replaceAll(/\/(?:tmp|root|home)\/[^\s:)]*/g, '…')
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z/g, '2026-01-01T00:00Z')
