@@ -21,6 +21,7 @@ the cache folder. What cannot be had is named, and is no error: the tests leave 
 /** @type {readonly ToolName[]} */
 const SHORT = [
   'skopeo',
+  'reprepro',
   'docker-registry',
   'openssl',
   'gpg',

@@ -5,6 +5,8 @@ import { scenarios as ociScenarios } from './oci/scenarios.mjs';
 import * as ociServers from './oci/servers.mjs';
 import { scenarios as helmScenarios } from './helm/scenarios.mjs';
 import * as helmServers from './helm/servers.mjs';
+import { scenarios as debScenarios } from './deb/scenarios.mjs';
+import * as debServers from './deb/servers.mjs';
 import { scenarios as pypiScenarios } from './pypi/scenarios.mjs';
 import * as pypiServers from './pypi/servers.mjs';
 import { makeCertificate } from './lib/install.mjs';
@@ -74,6 +76,15 @@ export const SUITES = {
     runs: 3,
     deadline: 20 * MINUTE,
     results: 'RESULTS-helm.md',
+  },
+  deb: {
+    servers: Object.values(debServers),
+    scenarios: debScenarios,
+    launchOrigin: () => launchOrigin(programAt('deb/origin.mjs'), [String(ROUND_TRIP)]),
+    remarks: REMARKS,
+    runs: 3,
+    deadline: 11 * MINUTE,
+    results: 'RESULTS-deb.md',
   },
   oci: {
     servers: Object.values(ociServers),

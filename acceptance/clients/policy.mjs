@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { GO_ROTTEN, GO_SUBJECT, IMAGE, ROTTEN, SUBJECT } from '@entrepot/fixtures/policy-packages';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
-import { Apt } from './apt.mjs';
+import { Apt } from '@entrepot/fixtures/apt';
 import { forget, runGo } from './go.mjs';
 import { tryHelm } from './helm.mjs';
 import { runClient } from './npm.mjs';

@@ -7,7 +7,7 @@ import { succeeded, withArchive } from '../servers/deb-scene.mjs';
 import { note } from '../tally.mjs';
 import { until } from './policy-databases.mjs';
 
-/** @import { Apt } from '../clients/apt.mjs' */
+/** @import { Apt } from '@entrepot/fixtures/apt' */
 /** @import { Scene } from '../servers/deb-scene.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 

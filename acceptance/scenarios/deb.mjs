@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sha256 } from '@entrepot/fixtures/deb-archive';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf } from '@entrepot/fixtures/run-command';
-import { Apt } from '../clients/apt.mjs';
+import { Apt } from '@entrepot/fixtures/apt';
 import { SlowReader } from '../clients/slow-reader.mjs';
 import { succeeded, withArchive } from '../servers/deb-scene.mjs';
 import { note } from '../tally.mjs';

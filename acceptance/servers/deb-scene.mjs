@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DebArchive } from '@entrepot/fixtures/deb-archive';
 import { outputOf } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
-import { Apt } from '../clients/apt.mjs';
+import { Apt } from '@entrepot/fixtures/apt';
 import { DebMirror } from './deb-mirror.mjs';
 import { EntrepotServer, freePort } from './entrepot.mjs';
 

@@ -10,7 +10,7 @@ import {
   npmPackages,
   pythonProjects,
 } from '@entrepot/fixtures/policy-packages';
-import { Apt } from '../clients/apt.mjs';
+import { Apt } from '@entrepot/fixtures/apt';
 import { DebMirror } from './deb-mirror.mjs';
 import { HelmUpstream } from './helm-upstream.mjs';
 import { FixtureRegistry } from './npm-registry.mjs';
