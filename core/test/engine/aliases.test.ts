@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   aliasClass,
   artifactClass,
@@ -96,6 +96,18 @@ describe('a path that stands for another resource', () => {
         .join(' '),
     );
     expect(await (await get('/digest')).text()).toBe(`sha256:${sha256(`a ${sha256('two')}`)}`);
+  });
+
+  it('asks no store for a document that is in memory', async () => {
+    const before = await openHarness({ side: side() });
+    publisher(before.upstream)('one');
+    await (await before.get('/a')).text();
+    const { blobs, entries } = before;
+    const { get } = await openHarness({ side: side(), shared: { blobs, entries } });
+    expect(await (await get('/a')).text()).toBe('one');
+    const asked = [vi.spyOn(blobs, 'stat'), vi.spyOn(blobs, 'open')];
+    for (let turn = 0; turn < 3; turn += 1) expect(await (await get('/a')).text()).toBe('one');
+    expect(asked.map((calls) => calls.mock.calls)).toEqual([[], []]);
   });
 
   it('may lead to what was said before, while the document is asked for anew', async () => {

@@ -179,10 +179,11 @@ export class Descriptions {
 
   /** The document that clients get now, parsed. @throws EntrepotError when it cannot be had */
   async current(document: DocumentResource): Promise<{ readonly parsed: Parsed; readonly digest: Digest }> {
-    return await this.#reader.current(document, async (entry, content) => {
+    const use = async (entry: Entry, content?: Content) => {
       const { parsed } = await this.reading(document, entry, content);
       return { parsed, digest: entry.digest };
-    });
+    };
+    return await this.#reader.current(document, use, { kept: this.#keptCopy(document) });
   }
 
   #contentOf(result: FlightResult): Content {

@@ -62,21 +62,22 @@ export class ResourceReader {
       async (entry, content) => {
         return content === undefined ? this.keptContent(resource, entry) : await this.#copied(resource, entry, content);
       },
-      reads,
+      { reads },
     );
   }
 
   /**
    * Hands over the copy of `resource` that clients get now: kept and fresh, else of a flight; a stale one when that fails, or while it
    * runs, where the rule lets it. `content` has the bytes of one that is not kept, for as long as `use` runs.
+   * @param options.kept the kept copy, for whom memory has more of it than its bytes
    */
   async current<Result>(
     resource: Stored,
     use: (entry: Entry, content?: Content) => Promise<Result>,
-    reads?: Set<() => void>,
+    { reads, kept: found }: { reads?: Set<() => void> | undefined; kept?: Promise<Entry | undefined> } = {},
   ): Promise<Result> {
     const { negative, services } = this.#context;
-    const kept = await this.keptCopy(resource);
+    const kept = await (found ?? this.keptCopy(resource));
     const rule = freshnessRule(this.#context, resource);
     const state = kept && standing(kept, rule, services.clock.now());
     if (kept !== undefined && (state?.fresh === true || resource.keptOnly)) return await use(kept);
