@@ -2,16 +2,17 @@ import type { ServerResponse } from 'node:http';
 import type { FileReader } from '../drivers/blob/file-reader.js';
 
 /** Bytes a piece: large ones are what makes Node as fast as a web server that lets the kernel copy. */
-const LARGE_PIECE = 512 * 1024;
+const LARGE_PIECE = 524_288;
 /** With many downloads at once each gets smaller pieces, so that their memory stays bounded. */
-const SMALL_PIECE = 128 * 1024;
+const SMALL_PIECE = 131_072;
 const MANY_DOWNLOADS = 16;
-/** Pairs of large buffers that wait for the next download. */
-const SPARE_PAIRS = 4;
+/** The bound on buffers of either size that wait for the next download, in bytes: as many pairs as downloads get large ones. */
+const SPARE_BYTES = 2 * LARGE_PIECE * MANY_DOWNLOADS;
 
 type Pair = readonly [Buffer, Buffer];
 
-const spare: Pair[] = [];
+/** Fresh memory costs more than reading a file into it: the kernel clears every page of it. */
+const spare = { [LARGE_PIECE]: [] as Pair[], [SMALL_PIECE]: [] as Pair[] };
 let running = 0;
 
 /**
@@ -44,14 +45,18 @@ export async function sendFile(
     running -= 1;
     // A read that is under way still writes into its buffer.
     await reading.catch(() => {});
-    if (pair[0].length === LARGE_PIECE && spare.length < SPARE_PAIRS) spare.push(pair);
+    keepPair(pair);
   }
 }
 
 function takePair(): Pair {
   const size = running > MANY_DOWNLOADS ? SMALL_PIECE : LARGE_PIECE;
-  const known = size === LARGE_PIECE ? spare.pop() : undefined;
-  return known ?? [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
+  return spare[size].pop() ?? [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
+}
+
+function keepPair(pair: Pair): void {
+  const pairs = spare[pair[0].length as typeof LARGE_PIECE | typeof SMALL_PIECE];
+  if (2 * pair[0].length * pairs.length < SPARE_BYTES) pairs.push(pair);
 }
 
 function write(response: ServerResponse, piece: Buffer): Promise<void> {
