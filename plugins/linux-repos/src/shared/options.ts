@@ -74,4 +74,14 @@ export const repositoryOptions = z.strictObject({
     .describe('Whether a mirror may bring an older Release file than the last one.'),
 });
 
+/** The keys of options of proxies alone. */
+export const PROXY_KEYS: readonly string[] = [
+  'signatures',
+  'unindexed',
+  'roots',
+  'frozen',
+  'allowRollback',
+  'distribution',
+];
+
 export type RepositoryOptions = z.output<typeof repositoryOptions>;

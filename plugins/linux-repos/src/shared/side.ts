@@ -8,14 +8,14 @@ import { OpenPgpSignatures } from './signatures.js';
 /** The services that a proxy needs. */
 export const SERVICES = { clock: CLOCK, logger: LOGGER };
 
-interface Created {
-  readonly options: RepositoryOptions;
+interface Created<Options extends RepositoryOptions> {
+  readonly options: Options;
   readonly repository: RepositoryFacts;
   readonly services: { readonly clock: Clock; readonly logger: Logger };
 }
 
 /** The proxy side of a plugin of one format. @param openSignatures absent: OpenPGP */
-export function proxySide(
+export function proxySide<Options extends RepositoryOptions = RepositoryOptions>(
   format: Format,
   facts: ClassFacts,
   openSignatures: (options: RepositoryOptions['signatures'], logger: Logger) => Promise<Signatures> = (...given) =>
@@ -23,7 +23,7 @@ export function proxySide(
 ) {
   return {
     classes: classesOf(format, facts),
-    create: async ({ options, repository, services }: Created): Promise<RepositoryProxy> => {
+    create: async ({ options, repository, services }: Created<Options>): Promise<RepositoryProxy> => {
       const signatures = await openSignatures(options.signatures, services.logger);
       return new RepositoryProxy(format, options, repository, signatures, services.clock);
     },

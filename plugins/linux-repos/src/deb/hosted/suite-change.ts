@@ -1,0 +1,172 @@
+import { subtle } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Entry, Expectation, HostedContext, ReceivedEntry } from '@entrepot/core';
+import { withReplaced } from '../../shared/hosted/replaced-files.js';
+import type { DebHosted } from './hosted.js';
+import { KEY, listName } from './keys.js';
+import { withStanza } from './package-list.js';
+import { printRelease } from './release-file.js';
+import { NEW_SUITE, printState, readReplaced, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
+
+/** A package that a list gets, or loses. */
+export interface PackageEdit {
+  readonly component: string;
+  readonly architecture: string;
+  /** The path of the package, by which lists know it. */
+  readonly path: string;
+  /** Absent: it goes. */
+  readonly stanza?: string | undefined;
+}
+
+/** The next state of a suite, as a change has it. */
+interface Publication {
+  readonly replace: readonly ReceivedEntry[];
+  readonly remove: readonly string[];
+  readonly expect: readonly Expectation[];
+}
+
+/** The largest list that is changed, in bytes: several times that of Debian. */
+const LARGEST_LIST = 512 * 1024 * 1024;
+
+/** Hooks that change suites are given this, among other things. */
+type ChangeContext = Pick<HostedContext, 'find' | 'content'>;
+
+/**
+ * Publishes the next state of a suite: the lists that change, and the signed documents that commit to all of them, at once. Costs what
+ * those lists cost to copy, sum and compress; no package is read again.
+ */
+export async function publishSuite(
+  suite: string,
+  edits: readonly PackageEdit[],
+  context: ChangeContext,
+  self: DebHosted,
+): Promise<Publication> {
+  const key = KEY.document(suite, 'state');
+  const kept = await context.find(key);
+  const before = kept === undefined ? NEW_SUITE : stateOf(kept);
+  const lists = new Lists(suite, before, context);
+  const components = union(
+    before.components,
+    edits.map(({ component }) => component),
+  );
+  const architectures = union(
+    before.architectures,
+    self.options.architectures,
+    edits.flatMap(({ architecture, stanza }) => (architecture === 'all' || stanza === undefined ? [] : [architecture])),
+  );
+  // Those for all come first: the list of a new architecture begins with them.
+  for (const component of components) {
+    for (const architecture of ['all', ...architectures]) {
+      const isIn = (edit: PackageEdit) =>
+        edit.component === component && (edit.architecture === 'all' || edit.architecture === architecture);
+      await lists.edit(component, architecture, edits.filter(isIn));
+    }
+  }
+  const now = self.clock.now();
+  // apt does not go back in time, and the clock of another replica may be ahead.
+  const date = Math.max(now, before.date);
+  const state: SuiteState = { date, components, architectures, files: lists.files };
+  const { documents, unsigned } = await documentsOf(suite, state, now, self);
+  const { keepGenerations, leaseFor } = self.options;
+  const current = new Set(keysOf(suite, state));
+  const { kept: replaced, gone } = withReplaced(
+    kept === undefined ? [] : await readReplaced(context.content(kept)),
+    { at: now, keys: keysOf(suite, before).filter((one) => !current.has(one)) },
+    current,
+    { keep: keepGenerations - 1, since: now - leaseFor },
+  );
+  const attributes = { ...state };
+  const stored = { key, bytes: printState(state, replaced), mediaType: 'application/json', attributes };
+  return {
+    replace: [...lists.written, ...documents, stored],
+    remove: [...gone, ...unsigned],
+    expect: [{ key, digest: kept?.digest }],
+  };
+}
+
+/** The lists of a suite, some of them changed. */
+class Lists {
+  readonly #suite: string;
+  readonly #before: SuiteState;
+  readonly #context: ChangeContext;
+  readonly #files = new Map<string, IndexFile>();
+  readonly #forAll = new Map<string, Buffer>();
+  readonly written: ReceivedEntry[] = [];
+
+  constructor(suite: string, before: SuiteState, context: ChangeContext) {
+    this.#suite = suite;
+    this.#before = before;
+    this.#context = context;
+  }
+
+  /** All of them, by name. */
+  get files(): Readonly<Record<string, IndexFile>> {
+    return Object.fromEntries([...this.#files].sort(([one], [other]) => (one < other ? -1 : 1)));
+  }
+
+  async edit(component: string, architecture: string, edits: readonly PackageEdit[]): Promise<void> {
+    const name = listName({ component, architecture });
+    const isThere = this.#before.files[name] !== undefined;
+    if (isThere && edits.length === 0) return this.#keep(name);
+    const first = isThere ? await this.#read(name) : await this.#beginning(component, architecture);
+    let list = first;
+    for (const { path, stanza } of edits) list = withStanza(list, path, stanza) ?? list;
+    if (architecture === 'all') this.#forAll.set(component, list);
+    if (isThere && list === first) return this.#keep(name);
+    await this.#write(name, list, 'text/plain');
+    await this.#write(`${name}.gz`, await promisify(gzip)(list), 'application/gzip');
+  }
+
+  async #beginning(component: string, architecture: string): Promise<Buffer> {
+    if (architecture === 'all') return Buffer.alloc(0);
+    return this.#forAll.get(component) ?? (await this.#read(listName({ component, architecture: 'all' })));
+  }
+
+  #keep(name: string): void {
+    for (const one of [name, `${name}.gz`]) this.#files.set(one, this.#before.files[one] as IndexFile);
+  }
+
+  async #read(name: string): Promise<Buffer> {
+    const { sha256 } = this.#before.files[name] as IndexFile;
+    const entry = (await this.#context.find(KEY.index(this.#suite, name, sha256))) as Entry;
+    const bytes = await this.#context.content(entry).bytes(LARGEST_LIST);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  async #write(name: string, bytes: Buffer, mediaType: string): Promise<void> {
+    // Off the event loop.
+    const sha256 = Buffer.from(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
+    this.#files.set(name, { sha256, size: bytes.length });
+    this.written.push({ key: KEY.index(this.#suite, name, sha256), bytes, mediaType });
+  }
+}
+
+/** Writes the documents that commit to the lists. @returns `unsigned`: the keys of those that there are not without a key */
+async function documentsOf(
+  suite: string,
+  state: SuiteState,
+  now: number,
+  { name, options, signing }: DebHosted,
+): Promise<{ readonly documents: readonly ReceivedEntry[]; readonly unsigned: readonly string[] }> {
+  const text = printRelease(suite, state, { origin: options.origin, label: options.label ?? name });
+  const keyOf = (document: string) => KEY.document(suite, document);
+  const document = (one: string, content: string, mediaType = 'text/plain'): ReceivedEntry => ({
+    key: keyOf(one),
+    bytes: Buffer.from(content),
+    mediaType,
+  });
+  const release = document('Release', text);
+  if (signing === undefined) return { documents: [release], unsigned: ['InRelease', 'Release.gpg'].map(keyOf) };
+  const inline = document('InRelease', await signing.cleartext(text, now));
+  const signature = document('Release.gpg', await signing.detached(text, now), 'application/pgp-signature');
+  return { documents: [release, inline, signature], unsigned: [] };
+}
+
+function keysOf(suite: string, { files }: SuiteState): string[] {
+  return Object.entries(files).map(([name, { sha256 }]) => KEY.index(suite, name, sha256));
+}
+
+function union(...lists: readonly (readonly string[])[]): string[] {
+  return [...new Set(lists.flat())].sort();
+}

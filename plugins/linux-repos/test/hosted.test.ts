@@ -1,0 +1,231 @@
+import { createHash } from 'node:crypto';
+import { gunzipSync } from 'node:zlib';
+import { MemoryBlobStore, openTestRepository } from '@entrepot/core/testing';
+import { createMessage, readCleartextMessage, readKey, readSignature, verify } from 'openpgp';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import plugin from '../src/deb/index.js';
+import { archiveKey, deb, hosted, listed, put, textOf } from './hosted-fixtures.js';
+
+const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
+const LIST = 'main/binary-amd64/Packages';
+
+describe('a hosted suite', () => {
+  it('is documents of one state, signed by the key', async () => {
+    const { privateKey, publicKey } = await archiveKey('a passphrase');
+    const repository = await hosted({
+      signing: { key: privateKey, passphrase: 'a passphrase' },
+      origin: 'Example',
+      label: 'Tools',
+    });
+    await put(repository, deb('hello', '1.0'), 'hello_1.0_amd64.deb');
+    await put(repository, deb('world', '2.0', 'all'), 'world_2.0_all.deb', '/pool/stable/extra');
+    const release = await textOf(repository, '/dists/stable/Release');
+    expect(release).toMatch(/^Origin: Example\nLabel: Tools\nSuite: stable\nCodename: stable\nDate: .* UTC\n/);
+    expect(release).toContain('\nArchitectures: all amd64\nComponents: extra main\nAcquire-By-Hash: yes\n');
+    expect(release).toContain('\nNo-Support-for-Architecture-all: Packages\n');
+    expect([...listed(release).keys()]).toEqual(
+      ['extra', 'main'].flatMap((component) =>
+        ['all', 'amd64'].flatMap((architecture) =>
+          ['', '.gz'].map((end) => `${component}/binary-${architecture}/Packages${end}`),
+        ),
+      ),
+    );
+    for (const [name, { sum, size }] of listed(release)) {
+      const folder = name.slice(0, name.lastIndexOf('/'));
+      for (const path of [`/dists/stable/${name}`, `/dists/stable/${folder}/by-hash/SHA256/${sum}`]) {
+        const { status, body } = await repository.ask(path);
+        expect([status, body.length, sha256(body)]).toEqual([200, size, sum]);
+      }
+    }
+    const verificationKeys = await readKey({ armoredKey: await textOf(repository, '/archive-key.asc') });
+    expect(verificationKeys.getFingerprint()).toBe((await readKey({ armoredKey: publicKey })).getFingerprint());
+    expect(verificationKeys.isPrivate()).toBe(false);
+    const date = new Date(repository.clock.now());
+    const cleartextMessage = await textOf(repository, '/dists/stable/InRelease');
+    const inline = await readCleartextMessage({ cleartextMessage });
+    const signed = await verify({ message: inline, verificationKeys, date, expectSigned: true });
+    expect(`${signed.data.trimEnd()}\n`).toBe(release);
+    const signature = await readSignature({ armoredSignature: await textOf(repository, '/dists/stable/Release.gpg') });
+    const message = await createMessage({ binary: Buffer.from(release) });
+    await verify({ message, signature, verificationKeys, date, expectSigned: true });
+  });
+
+  it('lists packages as their control files say, with what an index adds', async () => {
+    const repository = await hosted();
+    const bytes = deb('hello', '1:1.0', 'amd64', 'data', 'greetings (0.9)');
+    // Tools write epochs in their ways.
+    expect((await put(repository, bytes, 'hello_1%253a1.0_amd64.deb')).status).toBe(201);
+    expect(await textOf(repository, `/dists/stable/${LIST}`)).toBe(
+      [
+        'Package: hello\nSource: greetings (0.9)\nVersion: 1:1.0\nArchitecture: amd64\nDescription: hello of a test',
+        'Maintainer: Archive <archive@example.com>\nFilename: pool/stable/main/hello_1.0_amd64.deb',
+        `Size: ${bytes.length}\nSHA256: ${sha256(bytes)}\n\n`,
+      ].join('\n'),
+    );
+    expect(await repository.entries.find('test', 'pool/stable/main/hello_1.0_amd64.deb')).toMatchObject({
+      coordinates: { ecosystem: 'deb', name: 'greetings', version: '0.9' },
+    });
+  });
+
+  it('has the packages for all in the list of each architecture, of new ones as well', async () => {
+    const repository = await hosted();
+    await put(repository, deb('doc', '1.0', 'all'), 'doc_1.0_all.deb');
+    expect(await textOf(repository, '/dists/stable/Release')).toMatch(/\nArchitectures: all\n(?!.*No-Support)/s);
+    await put(repository, deb('hello', '1.0', 'arm64'), 'hello_1.0_arm64.deb');
+    await put(repository, deb('doc', '2.0', 'all'), 'doc_2.0_all.deb');
+    const names = async (architecture: string): Promise<string[]> => {
+      const text = await textOf(repository, `/dists/stable/main/binary-${architecture}/Packages`);
+      return Array.from(text.matchAll(/^Filename: .*\/(.*)$/gm), ([, name = '']) => name);
+    };
+    expect(await names('all')).toEqual(['doc_1.0_all.deb', 'doc_2.0_all.deb']);
+    expect(await names('arm64')).toEqual(['doc_1.0_all.deb', 'doc_2.0_all.deb', 'hello_1.0_arm64.deb']);
+    await repository.ask({ method: 'DELETE', path: '/pool/stable/main/doc_1.0_all.deb' });
+    expect(await names('all')).toEqual(['doc_2.0_all.deb']);
+    expect(await names('arm64')).toEqual(['doc_2.0_all.deb', 'hello_1.0_arm64.deb']);
+  });
+
+  it('finds index files of earlier states, as many as are kept, and those of a moment ago', async () => {
+    const repository = await hosted({ keepGenerations: 2, leaseFor: '1m' });
+    const sums: string[] = [];
+    const isThere = async (): Promise<boolean[]> => {
+      const path = (sum: string) => `/dists/stable/main/binary-amd64/by-hash/SHA256/${sum}`;
+      return await Promise.all(sums.map(async (sum) => (await repository.ask(path(sum))).status === 200));
+    };
+    const publish = async (version: string): Promise<void> => {
+      await put(repository, deb('hello', version), `hello_${version}_amd64.deb`);
+      sums.push(listed(await textOf(repository, '/dists/stable/Release')).get(`${LIST}.gz`)?.sum ?? '');
+    };
+    for (const version of ['1', '2', '3', '4']) await publish(version);
+    expect(await isThere()).toEqual([true, true, true, true]);
+    repository.clock.advance(61_000);
+    await publish('5');
+    expect(await isThere()).toEqual([false, false, false, true, true]);
+    expect(gunzipSync((await repository.ask(`/dists/stable/${LIST}.gz`)).body).toString()).toContain('Version: 5\n');
+  });
+
+  it('does not go back in time where the clock of a replica is behind', async () => {
+    const repository = await hosted();
+    const behind = await hosted({}, { stores: repository });
+    repository.clock.advance(5000);
+    await put(repository, deb('hello', '1'), 'hello_1_amd64.deb');
+    const dateOf = async () => /^Date: (.*)$/m.exec(await textOf(repository, '/dists/stable/Release'))?.[1];
+    const first = await dateOf();
+    await put(behind, deb('hello', '2'), 'hello_2_amd64.deb');
+    repository.clock.advance(1000);
+    expect(await textOf(repository, `/dists/stable/${LIST}`)).toContain('Version: 2\n');
+    expect(await dateOf()).toBe(first);
+  });
+
+  it('has no date that two states of one second could share', async () => {
+    const repository = await hosted();
+    await put(repository, deb('hello', '1'), 'hello_1_amd64.deb');
+    const { headers } = await repository.ask('/dists/stable/Release');
+    expect(headers['last-modified']).toBeUndefined();
+    expect(headers['etag']).toBeDefined();
+  });
+
+  it('loses nothing of twenty publications at once on two replicas', async () => {
+    const one = await hosted();
+    const other = await hosted({}, { stores: one });
+    const replies = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const body = deb('hello', `1.${index}`);
+        return await put(index % 2 === 0 ? one : other, body, `hello_1.${index}_amd64.deb`);
+      }),
+    );
+    expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 201));
+    one.clock.advance(1000);
+    const text = await textOf(one, `/dists/stable/${LIST}`);
+    expect(text.match(/^Version: /gm)?.length).toBe(20);
+    expect(listed(await textOf(one, '/dists/stable/Release')).get(LIST)?.sum).toBe(sha256(text));
+  });
+
+  it('reads one list, and no package, for the next publication', async () => {
+    const repository = await hosted();
+    for (let index = 0; index < 30; index += 1)
+      await put(repository, deb('hello', `1.${index}`), `hello_1.${index}_amd64.deb`);
+    const opened: string[] = [];
+    const { blobs } = repository;
+    const open = blobs.open.bind(blobs);
+    blobs.open = async (...given: Parameters<MemoryBlobStore['open']>) => {
+      opened.push(given[0]);
+      return await open(...given);
+    };
+    const current = listed(await textOf(repository, '/dists/stable/Release')).get(LIST)?.sum;
+    const state = await repository.entries.find('test', 'suite/stable//state');
+    opened.length = 0;
+    await put(repository, deb('hello', '2.0'), 'hello_2.0_amd64.deb');
+    expect(opened.sort()).toEqual([`sha256:${current}`, state?.digest].sort());
+  });
+});
+
+describe('a package', () => {
+  it('is taken again as it is, and refused with other bytes', async () => {
+    const repository = await hosted();
+    const file = 'hello_1.0_amd64.deb';
+    expect((await put(repository, deb('hello', '1.0'), file)).status).toBe(201);
+    const before = await textOf(repository, '/dists/stable/Release');
+    repository.clock.advance(5000);
+    expect((await put(repository, deb('hello', '1.0'), file)).status).toBe(200);
+    const refused = await put(repository, deb('hello', '1.0', 'amd64', 'other'), file);
+    expect([refused.status, refused.body.toString()]).toEqual([409, expect.stringContaining('a new version')]);
+    // In a pool, an epoch is no part of a name.
+    expect((await put(repository, deb('hello', '1:1.0'), file)).status).toBe(409);
+    expect(await textOf(repository, '/dists/stable/Release')).toBe(before);
+  });
+
+  it('has the name that its control file says', async () => {
+    const repository = await hosted();
+    const refused = await put(repository, deb('hello', '1.0'), 'hello_2.0_amd64.deb');
+    expect([refused.status, refused.body.toString()]).toEqual([400, expect.stringContaining('hello_1.0_amd64.deb')]);
+    expect((await put(repository, Buffer.from('<html>'), 'hello_2.0_amd64.deb')).status).toBe(400);
+    for (const path of ['/pool/hello_1.0_amd64.deb', '/pool/stable/main/hello.deb', '/pool/stable/main/']) {
+      const { status, body } = await repository.ask({ method: 'PUT', path, body: deb('hello', '1.0') });
+      expect([status, body.toString()]).toEqual([400, expect.stringContaining('pool/<suite>/<component>/')]);
+    }
+    expect((await repository.ask('/dists/stable/Release')).status).toBe(404);
+  });
+});
+
+it('serves no InRelease and no key without one, and a suite is what its paths can say', async () => {
+  const repository = await hosted();
+  await put(repository, deb('hello', '1.0'), 'hello_1.0_amd64.deb');
+  const absent = [
+    '/archive-key.asc',
+    '/dists/stable/InRelease',
+    '/dists/stable/Release.gpg',
+    '/dists/other/Release',
+    '/dists/Release',
+    '/dists/a/b/c/d/e/Release',
+    '/dists/stable/state',
+    '/dists/stable/main/binary-amd64/Packages.xz',
+    '/dists/stable/main/binary-amd64/by-hash/MD5Sum/d41d8cd98f00b204e9800998ecf8427e',
+    '/dists/stable/main/binary-any/Packages',
+    '/dists/stable/main/source/Sources',
+    '/pool/stable/main/',
+    '/pool/stable/main/hello.dsc',
+    '/suite/stable//state',
+    '/',
+  ];
+  for (const path of absent) expect([path, (await repository.ask(path)).status]).toEqual([path, 404]);
+  for (const method of ['PUT', 'DELETE'])
+    expect((await repository.ask({ method, path: '/dists/stable/Release' })).status).toBe(405);
+});
+
+it('refuses to start with a key that cannot sign, and says nothing of it', async () => {
+  const { privateKey, publicKey } = await archiveKey('a passphrase');
+  const open = async (key: string, passphrase?: string) =>
+    await openTestRepository({
+      plugin,
+      options: { signing: { key, passphrase } },
+      definition: { kind: 'hosted' },
+    }).then(
+      (repository) => void onTestFinished(() => repository.close()),
+      (error: Error) => error,
+    );
+  for (const [key, passphrase] of [['no key'], [publicKey], [privateKey], [privateKey, 'wrong']] as const) {
+    const error = await open(key, passphrase);
+    expect(error).toMatchObject({ kind: 'configuration', message: expect.stringContaining('signing.key') as string });
+    expect((error as Error).message).not.toContain('BEGIN');
+  }
+});
