@@ -40,6 +40,35 @@ describe('a change to a hosted repository', () => {
     expect(await (await get('/files/a.size')).text()).toBe('5');
   });
 
+  it('stores bytes of a hook in small pieces, however many there are', async () => {
+    const sizes = [0, 1, 65_536, 300_000, 5_000_000];
+    const pieces: number[] = [];
+    const harness = await open({
+      put: async ({ key }) => ({
+        create: sizes.map((size) => ({ key: `${key}${size}`, bytes: patterned(size), mediaType: 'text/plain' })),
+        reply: { status: 201 },
+      }),
+    });
+    const { blobs } = harness;
+    const put = blobs.put.bind(blobs);
+    blobs.put = async (digest, size, source, options) => {
+      const counted = async function* (): AsyncGenerator<Buffer> {
+        for await (const piece of source.open()) {
+          pieces.push((piece as Buffer).length);
+          yield piece as Buffer;
+        }
+      };
+      await put(digest, size, { open: () => Readable.from(counted(), { objectMode: false }) }, options);
+    };
+    expect((await harness.ask('PUT', '/files/a', {}, 'x')).status).toBe(201);
+    for (const size of sizes) {
+      const read = await harness.get(`/files/a${size}`);
+      expect(read.headers['ETag']).toBe(`"${digestOf(patterned(size))}"`);
+      expect((await read.bytes()).equals(patterned(size))).toBe(true);
+    }
+    expect(Math.max(...pieces)).toBeLessThanOrEqual(131_072);
+  });
+
   it('makes entries from slices of the body', async () => {
     const body = patterned(300_000);
     const { ask, get } = await open({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withStanza } from '../src/deb/hosted/package-list.js';
+import { withStanzas } from '../src/deb/hosted/package-list.js';
 import { withReplaced } from '../src/shared/hosted/replaced-files.js';
 
 const stanza = (path: string, more = '') => `Package: x\nDescription: one\n two${more}\nFilename: ${path}\nSize: 1\n\n`;
@@ -19,13 +19,22 @@ describe('a list of packages', () => {
     const next = (below: number): number => random.next().value % below;
     const kept = new Map<string, string>();
     let list: Buffer = Buffer.alloc(0);
-    for (let step = 0; step < 4000; step += 1) {
-      const path = `pool/${'abc'[next(3)]}${'_'.repeat(next(3))}${next(60)}`;
-      const added = next(3) === 0 ? undefined : stanza(path, 'x'.repeat(next(40)));
-      const changed = withStanza(list, path, added);
-      expect(changed === undefined).toBe(kept.get(path) === added);
-      if (added === undefined) kept.delete(path);
-      else kept.set(path, added);
+    for (let step = 0; step < 3000; step += 1) {
+      const edits = new Map<string, string | undefined>();
+      for (let count = next(4); count >= 0; count -= 1) {
+        const path = `pool/${'abc'[next(3)]}${'_'.repeat(next(3))}${next(60)}`;
+        edits.set(path, next(3) === 0 ? undefined : stanza(path, 'x'.repeat(next(40))));
+      }
+      const isSame = [...edits].every(([path, added]) => kept.get(path) === added);
+      const changed = withStanzas(
+        list,
+        Array.from(edits, ([path, added]) => ({ path, stanza: added })),
+      );
+      expect(changed === undefined).toBe(isSame);
+      for (const [path, added] of edits) {
+        if (added === undefined) kept.delete(path);
+        else kept.set(path, added);
+      }
       list = changed ?? list;
       if (step % 50 > 0) continue;
       const paths = [...kept.keys()].sort();

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
@@ -9,6 +8,7 @@ import type { ReplyParts } from '../reply/reply-parts.js';
 import { hook } from '../request/call-hook.js';
 import type { CleanupHooks } from '../request/protocol.js';
 import type { DueVersion, HostedCleanup, Retired, RetireOptions } from '../store/repository.js';
+import { digestOfGiven } from './given-bytes.js';
 import { listEntries } from './list-entries.js';
 import { storeParts } from './store-parts.js';
 
@@ -94,7 +94,8 @@ class Cleaning implements HostedCleanup {
       if (retired.length > 0 && !dryRun && !(await this.#carryOut(made, at))) continue;
       spared.push(...needed.map((version) => ({ version, reason: 'needed' as const })));
       if (retired.length === 0) return { ...NOTHING, spared };
-      return { retired, removed, replaced, added: (made.replace ?? []).map(contentOfPart), spared };
+      const added = await Promise.all((made.replace ?? []).map(contentOfPart));
+      return { retired, removed, replaced, added, spared };
     }
     spared.push(...left.map(({ version }) => ({ version, reason: 'changed' as const })));
     return { ...NOTHING, spared };
@@ -173,10 +174,10 @@ class Cleaning implements HostedCleanup {
 }
 
 /** The content that a part brings. @throws EntrepotError for a part without one: there is no body */
-function contentOfPart({ key, bytes, sameAs }: ReceivedEntry): Pick<Entry, 'digest' | 'size'> {
+async function contentOfPart({ key, bytes, sameAs }: ReceivedEntry): Promise<Pick<Entry, 'digest' | 'size'>> {
   if (sameAs !== undefined) return sameAs;
   if (bytes === undefined) throw new EntrepotError('plugin', `${key} is replaced by nothing`);
-  return { digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`, size: bytes.length };
+  return { digest: await digestOfGiven(bytes), size: bytes.length };
 }
 
 function withSpared(result: Retired, spared: readonly SparedVersion[]): Retired {

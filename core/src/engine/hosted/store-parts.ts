@@ -8,6 +8,7 @@ import { EntrepotError } from '../../api/errors.js';
 import type { ReceivedEntry } from '../../api/hosted.js';
 import type { UploadBody } from '../store/upload-body.js';
 import type { ReplyParts } from '../reply/reply-parts.js';
+import { digestOfGiven, streamOfGiven } from './given-bytes.js';
 
 /** The bytes of one part of a change. */
 interface PartBytes {
@@ -53,7 +54,7 @@ export async function storeParts(
   return entries;
 
   async function store({ key, bytes, slice }: ReceivedEntry): Promise<PartBytes> {
-    const part = bytes === undefined ? body && (await bytesOfBody(body, slice)) : bytesGiven(bytes);
+    const part = bytes === undefined ? body && (await bytesOfBody(body, slice)) : await bytesGiven(bytes);
     if (part === undefined) {
       const { id } = definition.plugin;
       throw new EntrepotError('plugin', `Plugin ${id} gives no bytes for ${key}, and the request has none there`);
@@ -65,12 +66,11 @@ export async function storeParts(
   }
 }
 
-function bytesGiven(bytes: Uint8Array): PartBytes {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+async function bytesGiven(bytes: Uint8Array): Promise<PartBytes> {
   return {
-    digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
+    digest: await digestOfGiven(bytes),
     size: bytes.length,
-    source: { open: () => Readable.from([whole], { objectMode: false }) },
+    source: { open: () => streamOfGiven(bytes) },
   };
 }
 

@@ -10,23 +10,35 @@ export function stanzaOf({ control, size, sha256 }: DebFile, path: string): stri
   return `${control.text}Filename: ${path}\nSize: ${size}\nSHA256: ${sha256}\n\n`;
 }
 
-/**
- * Puts a stanza into a list of packages, in place of the one with its path, or takes that out. A list is sorted by path, so that the
- * same packages give the same bytes, and found by halves: its length does not count, but for the copy.
- * @param stanza absent: it is taken out
- * @returns `undefined` when nothing changes
- */
-export function withStanza(list: Buffer, path: string, stanza?: string): Buffer | undefined {
-  const { start, end, isThere } = placeOf(list, path);
-  if (stanza === undefined && !isThere) return undefined;
-  const added = Buffer.from(stanza ?? '');
-  const rest = list.subarray(isThere ? end : start);
-  if (isThere && list.subarray(start, end).equals(added)) return undefined;
-  return Buffer.concat([list.subarray(0, start), added, rest]);
+/** A stanza that a list gets, by the path of its package. */
+export interface StanzaEdit {
+  readonly path: string;
+  /** Absent: the one with that path goes. */
+  readonly stanza?: string | undefined;
 }
 
-/** Finds the stanza with `path`, or the place where it belongs. */
-function placeOf(list: Buffer, path: string): { start: number; end: number; isThere: boolean } {
+/**
+ * Puts stanzas into a list of packages, each in place of the one with its path, or takes them out. A list is sorted by path, so that the
+ * same packages give the same bytes, and places are found by halves: its length does not count, but for the copy.
+ * @param edits of different paths
+ * @returns `undefined` when nothing changes
+ */
+export function withStanzas(list: Buffer, edits: readonly StanzaEdit[]): Buffer | undefined {
+  const parts: Buffer[] = [];
+  let copied = 0;
+  let isChanged = false;
+  for (const { path, stanza = '' } of [...edits].sort((one, other) => compareText(one.path, other.path))) {
+    const { start, end } = placeOf(list, path);
+    const added = Buffer.from(stanza);
+    isChanged ||= !list.subarray(start, end).equals(added);
+    parts.push(list.subarray(copied, start), added);
+    copied = end;
+  }
+  return isChanged ? Buffer.concat([...parts, list.subarray(copied)]) : undefined;
+}
+
+/** Finds the stanza with `path`, or the empty place where it belongs. */
+function placeOf(list: Buffer, path: string): { readonly start: number; readonly end: number } {
   let [low, high] = [0, list.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -36,11 +48,11 @@ function placeOf(list: Buffer, path: string): { start: number; end: number; isTh
     const from = start >= high ? low : start;
     const end = list.indexOf(END, from) + END.length;
     const order = compareText(pathIn(list, from, end), path);
-    if (order === 0) return { start: from, end, isThere: true };
+    if (order === 0) return { start: from, end };
     if (order < 0) low = end;
     else high = from;
   }
-  return { start: low, end: low, isThere: false };
+  return { start: low, end: low };
 }
 
 function pathIn(list: Buffer, start: number, end: number): string {

@@ -5,18 +5,14 @@ import type { Entry, Expectation, HostedContext, ReceivedEntry } from '@entrepot
 import { withReplaced } from '../../shared/hosted/replaced-files.js';
 import type { DebHosted } from './hosted.js';
 import { KEY, listName } from './keys.js';
-import { withStanza } from './package-list.js';
+import { withStanzas, type StanzaEdit } from './package-list.js';
 import { printRelease } from './release-file.js';
 import { NEW_SUITE, printState, readReplaced, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
 
 /** A package that a list gets, or loses. */
-export interface PackageEdit {
+export interface PackageEdit extends StanzaEdit {
   readonly component: string;
   readonly architecture: string;
-  /** The path of the package, by which lists know it. */
-  readonly path: string;
-  /** Absent: it goes. */
-  readonly stanza?: string | undefined;
 }
 
 /** The next state of a suite, as a change has it. */
@@ -110,8 +106,7 @@ class Lists {
     const isThere = this.#before.files[name] !== undefined;
     if (isThere && edits.length === 0) return this.#keep(name);
     const first = isThere ? await this.#read(name) : await this.#beginning(component, architecture);
-    let list = first;
-    for (const { path, stanza } of edits) list = withStanza(list, path, stanza) ?? list;
+    const list = withStanzas(first, edits) ?? first;
     if (architecture === 'all') this.#forAll.set(component, list);
     if (isThere && list === first) return this.#keep(name);
     await this.#write(name, list, 'text/plain');
