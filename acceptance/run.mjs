@@ -17,6 +17,7 @@ import { crash } from './scenarios/crash.mjs';
 import { databaseOutage } from './scenarios/database-outage.mjs';
 import { deployment } from './scenarios/deployment.mjs';
 import { deb } from './scenarios/deb.mjs';
+import { debHosted } from './scenarios/deb-hosted.mjs';
 import { faultMatrix } from './scenarios/fault-matrix.mjs';
 import { move } from './scenarios/move.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
@@ -78,7 +79,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
-                       first-hour, python, go, policy, oci, deb or helm;
+                       first-hour, python, go, policy, oci, deb, deb-hosted or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -86,7 +87,8 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --chart              the Helm chart, the manifests, the dashboard and the alert rules: rendered and checked, without a cluster
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --deb                apt behind an archive that changes every 200 ms, 500 rounds of 20 clients instead of the few of --hermetic, and
-                       25 clients of a package of 100 MB, the first of which reads 1 KB/s
+                       25 clients of a package of 100 MB, the first of which reads 1 KB/s; and a repository of one's own with 2,000
+                       packages, instead of 100
   --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
   --image              the image of deploy/Dockerfile, built and run without a daemon; the first time its bases are made (two minutes)
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
@@ -185,7 +187,10 @@ if (values.help) {
   if (values.scanners) await scanners(tally);
   if (values.rubygems) await rubygems(tally);
   if (values.image) await image(tally);
-  if (values.deb) await deb(tally, { rounds: 500, clients: 20, megabytes: 100 });
+  if (values.deb) {
+    await deb(tally, { rounds: 500, clients: 20, megabytes: 100 });
+    await debHosted(tally, { packages: 2_000 });
+  }
   if (values.policy) {
     const families = {
       npm: chooseClients([]),
@@ -220,6 +225,7 @@ if (values.help) {
     if (wants('matrix')) await faultMatrix(tally, { full: false });
     if (wants('database')) await databaseOutage(tally);
     if (wants('deb')) await deb(tally, { rounds: 20, clients: 4, megabytes: 5 });
+    if (wants('deb-hosted')) await debHosted(tally, { packages: 100 });
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
     if (wants('reload')) await reload(tally, { rounds: 6, wrong: 2 });
