@@ -212,6 +212,24 @@ it('serves no InRelease and no key without one, and a suite is what its paths ca
     expect((await repository.ask({ method, path: '/dists/stable/Release' })).status).toBe(405);
 });
 
+it('signs with the key that is configured now, also what was published before', async () => {
+  const [first, second] = [await archiveKey(), await archiveKey()];
+  const repository = await hosted({ signing: { key: first.privateKey } });
+  await put(repository, deb('hello', '1.0'), 'hello_1.0_amd64.deb');
+  const release = await textOf(repository, '/dists/stable/Release');
+  const later = await hosted({ signing: { key: second.privateKey } }, { stores: repository });
+  const message = await readCleartextMessage({ cleartextMessage: await textOf(later, '/dists/stable/InRelease') });
+  const verificationKeys = await readKey({ armoredKey: second.publicKey });
+  const date = new Date(later.clock.now());
+  const { data } = await verify({ message, verificationKeys, date, expectSigned: true });
+  expect(`${data.trimEnd()}\n`).toBe(release);
+  // Once for a state.
+  const asked = [await textOf(later, '/dists/stable/InRelease'), await textOf(later, '/dists/stable/InRelease')];
+  expect(new Set(asked).size).toBe(1);
+  const unsigned = await hosted({}, { stores: repository });
+  expect((await unsigned.ask('/dists/stable/InRelease')).status).toBe(404);
+});
+
 it('refuses to start with a key that cannot sign, and says nothing of it', async () => {
   const { privateKey, publicKey } = await archiveKey('a passphrase');
   const open = async (key: string, passphrase?: string) =>

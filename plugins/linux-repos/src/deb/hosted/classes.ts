@@ -7,6 +7,8 @@ import {
   type JoinedPiece,
   type Resource,
 } from '@entrepot/core';
+import type { SigningKey } from '../../shared/hosted/signing-key.js';
+import { LARGEST_RELEASE } from '../release.js';
 import { broken } from './ar-reader.js';
 import { readDeb } from './deb-file.js';
 import { attributesOf, type DebHosted } from './hosted.js';
@@ -20,6 +22,12 @@ const policy = { accessName: (resource: Resource) => attributesOf(resource).suit
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
   'Release.gpg': 'application/pgp-signature',
   'Packages.gz': 'application/gzip',
+};
+
+/** The documents that are the Release file with a signature, and the signature alone. */
+const SIGNED: Readonly<Record<string, (key: SigningKey, release: string, at: number) => Promise<string>>> = {
+  InRelease: (key, release, at) => key.cleartext(release, at),
+  'Release.gpg': (key, release, at) => key.detached(release, at),
 };
 
 /** Changes of one suite wait for each other: the next one begins with what the last one made. */
@@ -43,9 +51,20 @@ export const HOSTED_CLASSES = {
     },
     policy,
     entries: (resource) => ({ prefix: KEY.documents(attributesOf(resource).suite) }),
-    join: (resource, entries) => [pieceOf(resource, entries)],
-    async render(resource, entries, { content }) {
-      return content(pieceOf(resource, await Array.fromAsync(entries)) as Entry).stream();
+    join(resource, entries) {
+      const isSigned = SIGNED[attributesOf(resource).file] !== undefined;
+      return isSigned ? undefined : [pieceOf(resource, entries)];
+    },
+    // Signed when it is asked for, once for a state: with the key that is configured now.
+    async render(resource, entries, { content }, { clock, signing }) {
+      const all = await Array.fromAsync(entries);
+      const { suite, file } = attributesOf(resource);
+      const sign = SIGNED[file];
+      if (sign === undefined) return content(pieceOf(resource, all) as Entry).stream();
+      if (signing === undefined) throw new EntrepotError('not-found', `${suite} is not signed`);
+      const release = { ...resource, attributes: { suite, file: 'Release' } };
+      const text = await content(pieceOf(release, all) as Entry).bytes(LARGEST_RELEASE);
+      return [await sign(signing, Buffer.from(text).toString(), clock.now())];
     },
   }),
   index: artifactClass<DebHosted>({

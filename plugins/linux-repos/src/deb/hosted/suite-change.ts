@@ -29,7 +29,7 @@ const LARGEST_LIST = 512 * 1024 * 1024;
 type ChangeContext = Pick<HostedContext, 'find' | 'content'>;
 
 /**
- * Publishes the next state of a suite: the lists that change, and the signed documents that commit to all of them, at once. Costs what
+ * Publishes the next state of a suite: the lists that change, and the Release file that commits to all of them, at once. Costs what
  * those lists cost to copy, sum and compress; no package is read again.
  */
 export async function publishSuite(
@@ -63,7 +63,6 @@ export async function publishSuite(
   // apt does not go back in time, and the clock of another replica may be ahead.
   const date = Math.max(now, before.date);
   const state: SuiteState = { date, components, architectures, files: lists.files };
-  const { documents, unsigned } = await documentsOf(suite, state, now, self);
   const { keepGenerations, leaseFor } = self.options;
   const current = new Set(keysOf(suite, state));
   const { kept: replaced, gone } = withReplaced(
@@ -72,11 +71,17 @@ export async function publishSuite(
     current,
     { keep: keepGenerations - 1, since: now - leaseFor },
   );
+  const { origin, label = self.name } = self.options;
+  const release = {
+    key: KEY.document(suite, 'Release'),
+    bytes: Buffer.from(printRelease(suite, state, { origin, label })),
+    mediaType: 'text/plain',
+  };
   const attributes = { ...state };
   const stored = { key, bytes: printState(state, replaced), mediaType: 'application/json', attributes };
   return {
-    replace: [...lists.written, ...documents, stored],
-    remove: [...gone, ...unsigned],
+    replace: [...lists.written, release, stored],
+    remove: gone,
     expect: [{ key, digest: kept?.digest }],
   };
 }
@@ -135,27 +140,6 @@ class Lists {
     this.#files.set(name, { sha256, size: bytes.length });
     this.written.push({ key: KEY.index(this.#suite, name, sha256), bytes, mediaType });
   }
-}
-
-/** Writes the documents that commit to the lists. @returns `unsigned`: the keys of those that there are not without a key */
-async function documentsOf(
-  suite: string,
-  state: SuiteState,
-  now: number,
-  { name, options, signing }: DebHosted,
-): Promise<{ readonly documents: readonly ReceivedEntry[]; readonly unsigned: readonly string[] }> {
-  const text = printRelease(suite, state, { origin: options.origin, label: options.label ?? name });
-  const keyOf = (document: string) => KEY.document(suite, document);
-  const document = (one: string, content: string, mediaType = 'text/plain'): ReceivedEntry => ({
-    key: keyOf(one),
-    bytes: Buffer.from(content),
-    mediaType,
-  });
-  const release = document('Release', text);
-  if (signing === undefined) return { documents: [release], unsigned: ['InRelease', 'Release.gpg'].map(keyOf) };
-  const inline = document('InRelease', await signing.cleartext(text, now));
-  const signature = document('Release.gpg', await signing.detached(text, now), 'application/pgp-signature');
-  return { documents: [release, inline, signature], unsigned: [] };
 }
 
 function keysOf(suite: string, { files }: SuiteState): string[] {
