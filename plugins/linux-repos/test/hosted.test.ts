@@ -230,6 +230,53 @@ it('signs with the key that is configured now, also what was published before', 
   expect((await unsigned.ask('/dists/stable/InRelease')).status).toBe(404);
 });
 
+it('lets rules remove versions of a package in its place, the oldest as dpkg orders them', async () => {
+  const repository = await hosted();
+  const files = ['hello_1.9_amd64', 'hello_1.10_amd64', 'hello_1.10~rc1_amd64', 'hello_1.9_arm64', 'hello-doc_1_all'];
+  for (const file of files) {
+    const [name = '', version = '', architecture] = file.split('_');
+    await put(repository, deb(name, version, architecture), `${file}.deb`);
+  }
+  const { cleanup } = repository.engine;
+  const groups = await Array.fromAsync(cleanup!.stored());
+  expect(groups.map((group) => [group[0]?.name, group.map(({ version }) => version)])).toEqual([
+    ['stable/main/hello-doc/all', ['1']],
+    ['stable/main/hello/amd64', ['1.10', '1.10~rc1', '1.9']],
+    ['stable/main/hello/arm64', ['1.9']],
+  ]);
+  const order = plugin.hosted!.cleanup!.versions!.order!;
+  const oldest = groups[1]!.toSorted((one, other) => {
+    const [first, second] = [one, other].map(({ version = '' }) => order.parse(version));
+    return order.compare(first, second);
+  });
+  const { retired } = await cleanup!.retire(oldest.slice(0, 2).map((version) => ({ version })));
+  expect(retired.map(({ version }) => version)).toEqual(['1.9', '1.10~rc1']);
+  const left = (await textOf(repository, `/dists/stable/${LIST}`)).match(/^Filename: .*$/gm);
+  expect(left).toEqual([
+    'Filename: pool/stable/main/hello-doc_1_all.deb',
+    'Filename: pool/stable/main/hello_1.10_amd64.deb',
+  ]);
+});
+
+it('has lines for apt and for curl that lead to it', async () => {
+  const { privateKey } = await archiveKey();
+  const repository = await hosted({ signing: { key: privateKey } });
+  const baseUrl = 'https://packages.example.com/debs';
+  const facts = { name: 'debs', kind: 'hosted', upstreams: [] } as const;
+  const steps = (plugin.clients?.setup?.({ baseUrl, repository: facts }) ?? []).flatMap((one) => one.steps);
+  const lines = steps.map(({ text }) => text).join('\n');
+  const [, keyPath = ''] = /--output \/etc\/apt\/keyrings\/debs\.asc https:\S+?\/debs(\/\S+)/.exec(lines) ?? [];
+  expect(await textOf(repository, keyPath)).toMatch(/^-----BEGIN PGP PUBLIC KEY BLOCK-----/);
+  expect(lines).toContain('Signed-By: /etc/apt/keyrings/debs.asc');
+  const [, folder = ''] = /--upload-file \S+ https:\S+?\/debs(\/\S+)/.exec(lines) ?? [];
+  const { status } = await repository.ask({
+    method: 'PUT',
+    path: `${folder}hello_1.0_amd64.deb`,
+    body: deb('hello', '1.0'),
+  });
+  expect(status).toBe(201);
+});
+
 it('refuses to start with a key that cannot sign, and says nothing of it', async () => {
   const { privateKey, publicKey } = await archiveKey('a passphrase');
   const open = async (key: string, passphrase?: string) =>

@@ -41,7 +41,7 @@ export function architectureOf(file: string): string {
 /** The classes of a hosted repository. */
 export const HOSTED_CLASSES = {
   // Without a date: apt asks by the date alone, and two states may be of the same second.
-  suite: listingClass<DebHosted>({
+  suiteDocument: listingClass<DebHosted>({
     about: 'Documents of suites of a hosted repository: Release files, and lists of packages by their names.',
     reply: {
       mediaType(resource) {
@@ -67,12 +67,12 @@ export const HOSTED_CLASSES = {
       return [await sign(signing, Buffer.from(text).toString(), clock.now())];
     },
   }),
-  index: artifactClass<DebHosted>({
+  list: artifactClass<DebHosted>({
     about: 'Lists of packages of a hosted repository, by their sums.',
     cache: { expireAfter: Infinity },
     policy,
   }),
-  package: artifactClass<DebHosted>({
+  deb: artifactClass<DebHosted>({
     about: 'Packages of a hosted repository.',
     cache: { expireAfter: Infinity },
     reply: { mediaType: 'application/vnd.debian.binary-package' },
@@ -82,7 +82,7 @@ export const HOSTED_CLASSES = {
     about: 'Uploads of packages.',
     action: 'put',
     policy,
-    bounds: { of: 'package', maxBytes: (_resource, { options }) => options.maxUploadSize, exclusive },
+    bounds: { of: 'deb', maxBytes: (_resource, { options }) => options.maxUploadSize, exclusive },
     async make(resource, content, context, self) {
       const { suite, component, file } = attributesOf(resource);
       const { key } = resource;
@@ -111,7 +111,7 @@ export const HOSTED_CLASSES = {
     about: 'Deletions of packages.',
     action: 'delete',
     policy,
-    bounds: { of: 'package', maxBytes: 0, exclusive },
+    bounds: { of: 'deb', maxBytes: 0, exclusive },
     async make(resource, _content, context, self) {
       const { suite, component, file } = attributesOf(resource);
       const { key } = resource;

@@ -73,7 +73,7 @@ function routePackage(head: RequestHead, segments: readonly string[]): Resource 
   return { class: CLASS_OF[method], key, path: '', attributes };
 }
 
-const CLASS_OF = { GET: 'package', PUT: 'upload', DELETE: 'delete' } as const;
+const CLASS_OF = { GET: 'deb', PUT: 'upload', DELETE: 'delete' } as const;
 
 /** Reads the name of a file. An epoch, which some tools write as `%3a`, is no part of it. `undefined`: no package has that name. */
 function canonicalFile(written: string): string | undefined {
@@ -98,14 +98,14 @@ function routeIndex(segments: readonly string[]): Resource | undefined {
   if (!isByHash) return LISTS.has(last) ? document(suite, `${list}${last.slice('Packages'.length)}`) : undefined;
   if (segments.at(-2) !== 'SHA256' || !/^[0-9a-f]{64}$/.test(last)) return undefined;
   const name = suite.join('/');
-  return { class: 'index', key: KEY.index(name, list, last), path: '', attributes: { suite: name } };
+  return { class: 'list', key: KEY.index(name, list, last), path: '', attributes: { suite: name } };
 }
 
 /** Names a document of the newest state of a suite. */
 function document(segments: readonly string[], file: string): Resource | undefined {
   if (!isSuite(segments)) return undefined;
   const suite = segments.join('/');
-  return { class: 'suite', key: `dists/${suite}/${file}`, path: '', attributes: { suite, file } };
+  return { class: 'suiteDocument', key: `dists/${suite}/${file}`, path: '', attributes: { suite, file } };
 }
 
 function isSuite(segments: readonly string[]): boolean {
