@@ -6,7 +6,7 @@ import { get } from '@entrepot/fixtures/get';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { generateKey } from 'openpgp';
-import { Apt } from '../clients/apt.mjs';
+import { Apt } from '@entrepot/fixtures/apt';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
@@ -44,6 +44,7 @@ export async function debHosted(tally, { packages }) {
           type: 'deb',
           kind: 'hosted',
           signing: { key: `\${file:${join(folder, 'archive.key')}}`, passphrase: '${env:ARCHIVE_PASSPHRASE}' },
+          validFor: '7d',
           access: { anonymous: 'none', users },
         },
         unsigned: { type: 'deb', kind: 'hosted', access: { anonymous: 'write' } },

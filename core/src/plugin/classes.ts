@@ -486,7 +486,10 @@ export interface ListingClass<Self = unknown> {
 
 /** Context of a listing's `render`. */
 export interface ListingContext
-  extends Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>, Pick<HostedContext, 'content' | 'find'> {}
+  extends Pick<RenderRequest, 'baseUrl' | 'admits' | 'refusal'>, Pick<HostedContext, 'content' | 'find'> {
+  /** Says that the document is right until `time` alone (milliseconds since the epoch): then it is made anew, whatever has changed. */
+  rightUntil(time: number): void;
+}
 
 /** A change to a hosted repository. */
 export interface ChangeClass<Self = unknown> {

@@ -151,6 +151,27 @@ describe('a document that is made from entries', () => {
     expect(await (await harness.get('/list')).text()).toBe('files/a\n');
   });
 
+  it('is made anew from the first time on that its hook names, and no cache keeps it for longer', async () => {
+    let made = 0;
+    const harness: Harness = await open({
+      list: {
+        async render(_resource, _entries, { rightUntil }) {
+          made += 1;
+          for (const seconds of [90, 60]) rightUntil(harness.clock.now() + 1000 * seconds);
+          return [`made ${made}`];
+        },
+      },
+    });
+    const texts: string[] = [];
+    for (const seconds of [0, 59, 1, 59, 1]) {
+      harness.clock.advance(1000 * seconds);
+      const { headers, text } = await harness.get('/list');
+      texts.push(await text());
+      expect(headers['Cache-Control']).toBe('no-cache');
+    }
+    expect(texts).toEqual(['made 1', 'made 1', 'made 2', 'made 2', 'made 3']);
+  });
+
   it('can have headers of its own, and reads the bytes of entries', async () => {
     const harness = await open({
       list: {

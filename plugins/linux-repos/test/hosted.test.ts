@@ -152,7 +152,7 @@ describe('a hosted suite', () => {
       return await open(...given);
     };
     const current = listed(await textOf(repository, '/dists/stable/Release')).get(LIST)?.sum;
-    const state = await repository.entries.find('test', 'suite/stable//state');
+    const state = await repository.entries.find('test', 'suite/stable//');
     opened.length = 0;
     await put(repository, deb('hello', '2.0'), 'hello_2.0_amd64.deb');
     expect(opened.sort()).toEqual([`sha256:${current}`, state?.digest].sort());
@@ -204,7 +204,7 @@ it('serves no InRelease and no key without one, and a suite is what its paths ca
     '/dists/stable/main/source/Sources',
     '/pool/stable/main/',
     '/pool/stable/main/hello.dsc',
-    '/suite/stable//state',
+    '/suite/stable//',
     '/',
   ];
   for (const path of absent) expect([path, (await repository.ask(path)).status]).toEqual([path, 404]);
@@ -228,6 +228,32 @@ it('signs with the key that is configured now, also what was published before', 
   expect(new Set(asked).size).toBe(1);
   const unsigned = await hosted({}, { stores: repository });
   expect((await unsigned.ask('/dists/stable/InRelease')).status).toBe(404);
+});
+
+it('has Release files that are renewed before they expire, on each replica alike', async () => {
+  const { privateKey, publicKey } = await archiveKey();
+  const options = { signing: { key: privateKey }, validFor: '2h' };
+  const repository = await hosted(options);
+  await put(repository, deb('hello', '1.0'), 'hello_1.0_amd64.deb');
+  const replica = await hosted(options, { stores: repository });
+  const verificationKeys = await readKey({ armoredKey: publicKey });
+  let last = 0;
+  for (const minutes of [0, 59, 1, 300]) {
+    for (const { clock } of [repository, replica]) clock.advance(60_000 * minutes);
+    const release = await textOf(repository, '/dists/stable/Release');
+    expect(await textOf(replica, '/dists/stable/Release')).toBe(release);
+    const now = repository.clock.now();
+    const timeOf = (field: string) => Date.parse(new RegExp(`^${field}: (.*)$`, 'm').exec(release)?.[1] ?? '');
+    expect(timeOf('Date')).toBeGreaterThanOrEqual(last);
+    expect(timeOf('Date')).toBeLessThanOrEqual(now);
+    expect(timeOf('Valid-Until')).toBeGreaterThan(now + 3_600_000 - 1);
+    expect(timeOf('Valid-Until')).toBeLessThanOrEqual(now + 7_200_000);
+    last = timeOf('Date');
+    const message = await createMessage({ binary: Buffer.from(release) });
+    const signature = await readSignature({ armoredSignature: await textOf(replica, '/dists/stable/Release.gpg') });
+    await verify({ message, signature, verificationKeys, date: new Date(now), expectSigned: true });
+  }
+  expect(new Date(last).toISOString()).toBe('2026-01-01T06:00:00.000Z');
 });
 
 it('lets rules remove versions of a package in its place, the oldest as dpkg orders them', async () => {

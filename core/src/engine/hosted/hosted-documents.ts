@@ -116,8 +116,14 @@ export function createListingHandler(parts: ReplyParts) {
       const { context, ...judged } = await listContext(parts, request, resource);
       const find = (key: string): Promise<Entry | undefined> => entries.find(repository, key);
       const content = (entry: Entry): Content => blobs.content(entry);
-      const rendered = await resource.render(selected, { ...context, content, find });
-      return { ...rendered, mediaType: mediaTypeOf(resource), ...judged };
+      let until = Infinity;
+      const rightUntil = (time: number): void => void (until = Math.min(until, time));
+      const rendered = await resource.render(selected, { ...context, content, find, rightUntil });
+      const changesAt = (): number | undefined => {
+        const earliest = Math.min(until, judged.changesAt() ?? Infinity);
+        return earliest === Infinity ? undefined : earliest;
+      };
+      return { ...rendered, mediaType: mediaTypeOf(resource), ...judged, changesAt };
     };
     return await rendition(wanted, source, shared);
   }

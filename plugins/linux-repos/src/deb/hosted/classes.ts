@@ -1,19 +1,10 @@
-import {
-  artifactClass,
-  changeClass,
-  EntrepotError,
-  listingClass,
-  type Entry,
-  type JoinedPiece,
-  type Resource,
-} from '@entrepot/core';
-import type { SigningKey } from '../../shared/hosted/signing-key.js';
-import { LARGEST_RELEASE } from '../release.js';
+import { artifactClass, changeClass, EntrepotError, listingClass, type Entry, type Resource } from '@entrepot/core';
 import { broken } from './ar-reader.js';
 import { readDeb } from './deb-file.js';
-import { attributesOf, type DebHosted } from './hosted.js';
+import { attributesOf, isPointer, type DebHosted } from './hosted.js';
 import { fileName, KEY } from './keys.js';
 import { stanzaOf } from './package-list.js';
+import { printRelease } from './release-file.js';
 import { publishSuite } from './suite-change.js';
 import { stateOf } from './suite-state.js';
 
@@ -22,12 +13,6 @@ const policy = { accessName: (resource: Resource) => attributesOf(resource).suit
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
   'Release.gpg': 'application/pgp-signature',
   'Packages.gz': 'application/gzip',
-};
-
-/** The documents that are the Release file with a signature, and the signature alone. */
-const SIGNED: Readonly<Record<string, (key: SigningKey, release: string, at: number) => Promise<string>>> = {
-  InRelease: (key, release, at) => key.cleartext(release, at),
-  'Release.gpg': (key, release, at) => key.detached(release, at),
 };
 
 /** Changes of one suite wait for each other: the next one begins with what the last one made. */
@@ -50,21 +35,22 @@ export const HOSTED_CLASSES = {
       },
     },
     policy,
-    entries: (resource) => ({ prefix: KEY.documents(attributesOf(resource).suite) }),
-    join(resource, entries) {
-      const isSigned = SIGNED[attributesOf(resource).file] !== undefined;
-      return isSigned ? undefined : [pieceOf(resource, entries)];
+    entries: (resource) => ({ prefix: KEY.state(attributesOf(resource).suite), limit: 1 }),
+    join(resource, [entry]) {
+      return isPointer(attributesOf(resource).file) ? undefined : [listIn(entry as Entry, resource)];
     },
-    // Signed when it is asked for, once for a state: with the key that is configured now.
-    async render(resource, entries, { content }, { clock, signing }) {
-      const all = await Array.fromAsync(entries);
+    // Made when it is asked for, once for a state: with the key and the fields that are configured now.
+    async render(resource, entries, { content, rightUntil }, { clock, name, options, signing }) {
+      const [entry] = (await Array.fromAsync(entries)) as [Entry];
       const { suite, file } = attributesOf(resource);
-      const sign = SIGNED[file];
-      if (sign === undefined) return content(pieceOf(resource, all) as Entry).stream();
+      if (!isPointer(file)) return content({ ...entry, ...listIn(entry, resource) }).stream();
+      const { origin, label = name, validFor } = options;
+      const now = clock.now();
+      const { text, until } = printRelease(suite, stateOf(entry), { origin, label, validFor }, now);
+      if (until !== undefined) rightUntil(until);
+      if (file === 'Release') return [text];
       if (signing === undefined) throw new EntrepotError('not-found', `${suite} is not signed`);
-      const release = { ...resource, attributes: { suite, file: 'Release' } };
-      const text = await content(pieceOf(release, all) as Entry).bytes(LARGEST_RELEASE);
-      return [await sign(signing, Buffer.from(text).toString(), clock.now())];
+      return [await (file === 'InRelease' ? signing.cleartext(text, now) : signing.detached(text, now))];
     },
   }),
   list: artifactClass<DebHosted>({
@@ -124,13 +110,10 @@ export const HOSTED_CLASSES = {
   }),
 };
 
-/** Finds the bytes of a document among those of one state. @throws EntrepotError `not-found` */
-function pieceOf(resource: Resource, entries: readonly Entry[]): Exclude<JoinedPiece, Uint8Array> {
+/** Finds a list by its name in the state of a suite. @throws EntrepotError `not-found` */
+function listIn(entry: Entry, resource: Resource): Pick<Entry, 'digest' | 'size'> {
   const { suite, file } = attributesOf(resource);
-  const document = entries.find(({ key }) => key === KEY.document(suite, file));
-  if (document !== undefined) return document;
-  const state = entries.find(({ key }) => key === KEY.document(suite, 'state'));
-  const listed = state === undefined ? undefined : stateOf(state).files[file];
+  const listed = stateOf(entry).files[file];
   if (listed === undefined) throw new EntrepotError('not-found', `${suite} has no ${file}`);
   return { digest: `sha256:${listed.sha256}`, size: listed.size };
 }

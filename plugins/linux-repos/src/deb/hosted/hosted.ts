@@ -14,6 +14,11 @@ const WORD = /^[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}$/;
 /** The bound on segments of a suite: `bookworm/updates` has two. */
 const MOST_SEGMENTS = 4;
 
+/** Whether a document of a suite is what commits to all others. */
+export function isPointer(file: string): boolean {
+  return POINTERS.has(file);
+}
+
 /** Data of a hosted resource; each has those that its class needs. */
 export interface HostedAttributes {
   readonly suite: string;
@@ -87,7 +92,7 @@ function canonicalFile(written: string): string | undefined {
 /** Routes what is below `dists`. */
 function routeIndex(segments: readonly string[]): Resource | undefined {
   const last = segments.at(-1) ?? '';
-  if (POINTERS.has(last)) return document(segments.slice(0, -1), last);
+  if (isPointer(last)) return document(segments.slice(0, -1), last);
   const isByHash = segments.at(-3) === 'by-hash';
   const [component = '', folder = ''] = segments.slice(0, isByHash ? -3 : -1).slice(-2);
   const suite = segments.slice(0, isByHash ? -5 : -3);

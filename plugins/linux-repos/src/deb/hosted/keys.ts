@@ -20,10 +20,8 @@ export const KEY = {
   packages: 'pool/',
   /** A package: its path, too. */
   package: ({ suite, component, file }: PackagePlace) => `pool/${suite}/${component}/${file}`,
-  /** The documents of a suite that belong together. */
-  documents: (suite: string) => `suite/${suite}//`,
-  /** @param name `state`, `InRelease` */
-  document: (suite: string, name: string) => `suite/${suite}//${name}`,
+  /** The state of a suite. */
+  state: (suite: string) => `suite/${suite}//`,
   /** An index file by its sum: its path, too. @param name below the suite: `main/binary-amd64/Packages` */
   index: (suite: string, name: string, sha256: string) =>
     `dists/${suite}/${name.slice(0, name.lastIndexOf('/'))}/by-hash/SHA256/${sha256}`,

@@ -1,9 +1,10 @@
-import { sizeOption } from '@entrepot/core/formats';
+import { durationOption, sizeOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 import { isArchitecture } from './control.js';
 
 const bytes = sizeOption({ least: 1 });
 const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
+const time = durationOption();
 /** The value of a field of a Release file. */
 const fieldText = z.string().regex(/^[!-~](?:[ -~]{0,198}[!-~])?$/, 'expected printable ASCII on one line');
 
@@ -18,6 +19,12 @@ export const hostedOptions = {
     .describe('Hosted: the key that signs Release files. Left out: they are not signed.'),
   origin: fieldText.default('Entrepot').describe('Hosted: the `Origin` of Release files, for pins of apt.'),
   label: fieldText.optional().describe('Hosted: the `Label` of Release files. Left out: the name of the repository.'),
+  validFor: z
+    .string({ error: time.expected })
+    .transform(time.read)
+    .refine((duration) => duration >= 3_600_000, 'expected an hour at the least: 1h, 7d')
+    .optional()
+    .describe('Hosted: how long a Release file is valid for apt. Left out: for ever.'),
   architectures: z
     .array(z.string().refine(isArchitecture, 'expected an architecture, such as amd64'))
     .max(64)

@@ -6,7 +6,6 @@ import { withReplaced } from '../../shared/hosted/replaced-files.js';
 import type { DebHosted } from './hosted.js';
 import { KEY, listName } from './keys.js';
 import { withStanzas, type StanzaEdit } from './package-list.js';
-import { printRelease } from './release-file.js';
 import { NEW_SUITE, printState, readReplaced, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
 
 /** A package that a list gets, or loses. */
@@ -29,7 +28,7 @@ const LARGEST_LIST = 512 * 1024 * 1024;
 type ChangeContext = Pick<HostedContext, 'find' | 'content'>;
 
 /**
- * Publishes the next state of a suite: the lists that change, and the Release file that commits to all of them, at once. Costs what
+ * Publishes the next state of a suite: the lists that change, and the state that its Release file is made from, at once. Costs what
  * those lists cost to copy, sum and compress; no package is read again.
  */
 export async function publishSuite(
@@ -38,7 +37,7 @@ export async function publishSuite(
   context: ChangeContext,
   self: DebHosted,
 ): Promise<Publication> {
-  const key = KEY.document(suite, 'state');
+  const key = KEY.state(suite);
   const kept = await context.find(key);
   const before = kept === undefined ? NEW_SUITE : stateOf(kept);
   const lists = new Lists(suite, before, context);
@@ -71,16 +70,10 @@ export async function publishSuite(
     current,
     { keep: keepGenerations - 1, since: now - leaseFor },
   );
-  const { origin, label = self.name } = self.options;
-  const release = {
-    key: KEY.document(suite, 'Release'),
-    bytes: Buffer.from(printRelease(suite, state, { origin, label })),
-    mediaType: 'text/plain',
-  };
   const attributes = { ...state };
   const stored = { key, bytes: printState(state, replaced), mediaType: 'application/json', attributes };
   return {
-    replace: [...lists.written, release, stored],
+    replace: [...lists.written, stored],
     remove: gone,
     expect: [{ key, digest: kept?.digest }],
   };
