@@ -3,6 +3,8 @@ import { gunzipSync } from 'node:zlib';
 import { MemoryBlobStore, openTestRepository } from '@entrepot/core/testing';
 import { createMessage, readCleartextMessage, readKey, readSignature, verify } from 'openpgp';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { readPackageRows } from '../src/deb/package-rows.js';
+import { parseRelease } from '../src/deb/release.js';
 import plugin from '../src/deb/index.js';
 import { archiveKey, deb, hosted, listed, put, textOf } from './hosted-fixtures.js';
 
@@ -157,6 +159,46 @@ describe('a hosted suite', () => {
     await put(repository, deb('hello', '2.0'), 'hello_2.0_amd64.deb');
     expect(opened.sort()).toEqual([`sha256:${current}`, state?.digest].sort());
   });
+});
+
+it('is an archive as the proxy reads them', async () => {
+  const { privateKey } = await archiveKey();
+  const repository = await hosted({ signing: { key: privateKey } });
+  const bytes = deb('hello', '1.0', 'amd64', 'data', 'greetings (0.9)');
+  await put(repository, bytes, 'hello_1.0_amd64.deb');
+  const release = parseRelease(await textOf(repository, '/dists/stable/InRelease'), 'InRelease');
+  expect(release).toMatchObject({ byHash: true, validUntil: undefined });
+  const { body } = await repository.ask(`/dists/stable/${LIST}.gz`);
+  expect(release.files.get(`${LIST}.gz`)).toEqual({
+    integrity: { algorithm: 'sha256', hex: sha256(body) },
+    size: body.length,
+  });
+  const rows = await Array.fromAsync(
+    readPackageRows({
+      stream: async function* stream() {
+        yield body;
+      },
+    }),
+  );
+  expect(rows).toEqual([
+    ['pool/stable/main/hello_1.0_amd64.deb', `${sha256(bytes)} ${bytes.length} greetings 0.9 hello amd64`],
+  ]);
+});
+
+it('is whole again with the next publication where bytes of a list are lost', async () => {
+  const repository = await hosted();
+  for (const name of ['a', 'b']) await put(repository, deb(`x${name}`, '1'), `x${name}_1_amd64.deb`);
+  await put(repository, deb('doc', '1', 'all'), 'doc_1_all.deb');
+  // Another suite, below a folder of the first one.
+  await put(repository, deb('other', '1'), 'other_1_amd64.deb', '/pool/stable/main/extra');
+  const { sum = '' } = listed(await textOf(repository, '/dists/stable/Release')).get(LIST) ?? {};
+  await repository.blobs.delete(`sha256:${sum}`);
+  await repository.blobs.delete(`sha256:${sha256(deb('xb', '1'))}`);
+  const names = async () => (await textOf(repository, `/dists/stable/${LIST}`)).match(/^Package: .*$/gm);
+  expect((await repository.ask({ method: 'DELETE', path: '/pool/stable/main/xb_1_amd64.deb' })).status).toBe(204);
+  expect(await names()).toEqual(['Package: doc', 'Package: xa']);
+  await put(repository, deb('xc', '1'), 'xc_1_amd64.deb');
+  expect(await names()).toEqual(['Package: doc', 'Package: xa', 'Package: xc']);
 });
 
 describe('a package', () => {

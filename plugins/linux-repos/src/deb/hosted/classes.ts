@@ -2,7 +2,7 @@ import { artifactClass, changeClass, EntrepotError, listingClass, type Entry, ty
 import { broken } from './ar-reader.js';
 import { readDeb } from './deb-file.js';
 import { attributesOf, isPointer, type DebHosted } from './hosted.js';
-import { fileName, KEY } from './keys.js';
+import { architectureOf, fileName, KEY } from './keys.js';
 import { stanzaOf } from './package-list.js';
 import { printRelease } from './release-file.js';
 import { publishSuite } from './suite-change.js';
@@ -17,11 +17,6 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
 
 /** Changes of one suite wait for each other: the next one begins with what the last one made. */
 const exclusive = (resource: Resource): string => attributesOf(resource).suite;
-
-/** The architecture of a package, as its entry has it. */
-export function architectureOf(file: string): string {
-  return file.slice(file.lastIndexOf('_') + 1, -'.deb'.length);
-}
 
 /** The classes of a hosted repository. */
 export const HOSTED_CLASSES = {

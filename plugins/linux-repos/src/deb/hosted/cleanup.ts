@@ -1,8 +1,7 @@
 import type { Cleanup, Entry, StoredVersion } from '@entrepot/core';
 import { debOrder } from '@entrepot/core/formats';
-import { architectureOf } from './classes.js';
 import type { DebHosted } from './hosted.js';
-import { KEY, packagePlace } from './keys.js';
+import { architectureOf, KEY, packagePlace } from './keys.js';
 import { publishSuite } from './suite-change.js';
 
 /** Cleanup of packages. Names are those of packages in their place: `bookworm/main/hello/amd64`. */

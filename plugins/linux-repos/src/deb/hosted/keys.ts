@@ -43,3 +43,8 @@ export function packagePlace(key: string): PackagePlace {
 export function fileName(name: string, version: string, architecture: string): string {
   return `${name}_${version.slice(version.indexOf(':') + 1)}_${architecture}.deb`;
 }
+
+/** The architecture in the name of a file. */
+export function architectureOf(file: string): string {
+  return file.slice(file.lastIndexOf('_') + 1, -'.deb'.length);
+}

@@ -1,11 +1,12 @@
 import { subtle } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { Entry, Expectation, HostedContext, ReceivedEntry } from '@entrepot/core';
+import { EntrepotError, type Expectation, type HostedContext, type ReceivedEntry } from '@entrepot/core';
 import { withReplaced } from '../../shared/hosted/replaced-files.js';
 import type { DebHosted } from './hosted.js';
 import { KEY, listName } from './keys.js';
 import { withStanzas, type StanzaEdit } from './package-list.js';
+import { rebuildList } from './rebuild-list.js';
 import { NEW_SUITE, printState, readReplaced, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
 
 /** A package that a list gets, or loses. */
@@ -25,7 +26,7 @@ interface Publication {
 const LARGEST_LIST = 512 * 1024 * 1024;
 
 /** Hooks that change suites are given this, among other things. */
-type ChangeContext = Pick<HostedContext, 'find' | 'content'>;
+type ChangeContext = Pick<HostedContext, 'find' | 'list' | 'content'>;
 
 /**
  * Publishes the next state of a suite: the lists that change, and the state that its Release file is made from, at once. Costs what
@@ -103,28 +104,35 @@ class Lists {
     const name = listName({ component, architecture });
     const isThere = this.#before.files[name] !== undefined;
     if (isThere && edits.length === 0) return this.#keep(name);
-    const first = isThere ? await this.#read(name) : await this.#beginning(component, architecture);
+    const first = isThere ? await this.#read(component, architecture) : await this.#beginning(component, architecture);
     const list = withStanzas(first, edits) ?? first;
     if (architecture === 'all') this.#forAll.set(component, list);
-    if (isThere && list === first) return this.#keep(name);
     await this.#write(name, list, 'text/plain');
     await this.#write(`${name}.gz`, await promisify(gzip)(list), 'application/gzip');
   }
 
   async #beginning(component: string, architecture: string): Promise<Buffer> {
     if (architecture === 'all') return Buffer.alloc(0);
-    return this.#forAll.get(component) ?? (await this.#read(listName({ component, architecture: 'all' })));
+    return this.#forAll.get(component) ?? (await this.#read(component, 'all'));
   }
 
   #keep(name: string): void {
     for (const one of [name, `${name}.gz`]) this.#files.set(one, this.#before.files[one] as IndexFile);
   }
 
-  async #read(name: string): Promise<Buffer> {
+  async #read(component: string, architecture: string): Promise<Buffer> {
+    const name = listName({ component, architecture });
     const { sha256 } = this.#before.files[name] as IndexFile;
-    const entry = (await this.#context.find(KEY.index(this.#suite, name, sha256))) as Entry;
-    const bytes = await this.#context.content(entry).bytes(LARGEST_LIST);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const entry = await this.#context.find(KEY.index(this.#suite, name, sha256));
+    try {
+      if (entry !== undefined) {
+        const bytes = await this.#context.content(entry).bytes(LARGEST_LIST);
+        return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      }
+    } catch (error) {
+      if (!(error instanceof EntrepotError && error.kind === 'storage')) throw error;
+    }
+    return await rebuildList({ suite: this.#suite, component, architecture }, this.#context);
   }
 
   async #write(name: string, bytes: Buffer, mediaType: string): Promise<void> {
