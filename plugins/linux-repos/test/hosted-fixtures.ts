@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   openTestRepository,
   type TestReply,
@@ -54,4 +55,9 @@ export async function textOf({ ask }: TestRepository, path: string): Promise<str
 export function listed(release: string): Map<string, { readonly sum: string; readonly size: number }> {
   const lines = release.matchAll(/^ ([0-9a-f]{64}) (\d+) (\S+)$/gm);
   return new Map(Array.from(lines, ([, sum = '', size, name = '']) => [name, { sum, size: Number(size) }]));
+}
+
+/** A sum in hex. */
+export function sha256(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
