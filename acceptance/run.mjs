@@ -3,6 +3,7 @@ import { chooseHelmClients } from './clients/helm.mjs';
 import { chooseClients } from './clients/npm.mjs';
 import { chooseOciClients, OCI_CLIENTS } from './clients/oci.mjs';
 import { choosePythonClients } from './clients/python.mjs';
+import { aptReal } from './scenarios/apt-real.mjs';
 import { backup } from './scenarios/backup.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
@@ -86,13 +87,15 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --conformance        the conformance test of the OCI distribution specification, which \`go\` has to be there for
   --chart              the Helm chart, the manifests, the dashboard and the alert rules: rendered and checked, without a cluster
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
-  --deb                apt behind an archive that changes every 200 ms, 500 rounds of 20 clients instead of the few of --hermetic, and
-                       25 clients of a package of 100 MB, the first of which reads 1 KB/s; and a repository of one's own with 2,000
-                       packages, instead of 100
+  --deb                apt behind archives that change every 200 ms, one of them kept by reprepro, 500 rounds of 20 clients instead of the
+                       few of --hermetic, and 100 rounds past the server and through apt-cacher-ng; 25 clients of a package of 100 MB,
+                       the first of which reads 1 KB/s; and a repository of one's own with 2,000 packages, instead of 100
   --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
   --image              the image of deploy/Dockerfile, built and run without a daemon; the first time its bases are made (two minutes)
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
+  A NAME of --client is apt for Debian's archives, those that apt of this machine is set up with: hundreds of packages, sources and
+  whole systems. It is not among those of a run without flags; \`--all\` has it.
   A NAME of --client for images and charts is oci (all of skopeo, buildah, podman, ctr, crane, oras), helm (helm-3 and
   helm-4), or one of these. They need no registry of the machine.
 `;
@@ -175,7 +178,8 @@ if (values.help) {
   const wantsGo = values.client.includes('go');
   const images = values.client.filter((name) => name === 'oci' || OCI_CLIENTS.some((client) => client.name === name));
   const charts = values.client.filter((name) => name === 'helm' || name === 'helm-3' || name === 'helm-4');
-  const apart = new Set(['go', ...images, ...charts, ...python.map(({ name }) => name)]);
+  const wantsApt = values.client.includes('apt');
+  const apart = new Set(['go', 'apt', ...images, ...charts, ...python.map(({ name }) => name)]);
   const others = values.client.filter((name) => !apart.has(name));
   const isOther = others.length > 0 || values.client.length === 0;
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
@@ -187,8 +191,9 @@ if (values.help) {
   if (values.scanners) await scanners(tally);
   if (values.rubygems) await rubygems(tally);
   if (values.image) await image(tally);
+  if (values.all) await aptReal(tally);
   if (values.deb) {
-    await deb(tally, { rounds: 500, clients: 20, megabytes: 100 });
+    await deb(tally, { rounds: 500, clients: 20, megabytes: 100, peerRounds: 100 });
     await debHosted(tally, { packages: 2_000 });
   }
   if (values.policy) {
@@ -224,7 +229,7 @@ if (values.help) {
     if (wants('toxics')) await toxics(tally, { full: false });
     if (wants('matrix')) await faultMatrix(tally, { full: false });
     if (wants('database')) await databaseOutage(tally);
-    if (wants('deb')) await deb(tally, { rounds: 20, clients: 4, megabytes: 5 });
+    if (wants('deb')) await deb(tally, { rounds: 20, clients: 4, megabytes: 5, peerRounds: 0 });
     if (wants('deb-hosted')) await debHosted(tally, { packages: 100 });
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
@@ -261,6 +266,7 @@ if (values.help) {
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });
     if (wantsGo || values.client.length === 0) await goReal(tally);
+    if (wantsApt) await aptReal(tally);
   }
 
   note(`${Math.round((performance.now() - started) / 1000)} s`);

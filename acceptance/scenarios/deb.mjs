@@ -11,6 +11,7 @@ import { SlowReader } from '../clients/slow-reader.mjs';
 import { succeeded, withArchive } from '../servers/deb-scene.mjs';
 import { note } from '../tally.mjs';
 import { debPolicy } from './deb-policy.mjs';
+import { debRaces } from './deb-race.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 /** @import { Scene } from '../servers/deb-scene.mjs' */
@@ -22,9 +23,9 @@ const POLICY = { rules: [{ id: 'no-world', match: { purl: ['pkg:deb/debian-12/ea
  * The apt of this machine behind a proxy of a signed archive: by names and by sums, without the archive, while that is being changed, with
  * mirrors that are wrong, and with a policy.
  * @param {Tally} tally
- * @param {{ rounds: number, clients: number, megabytes: number }} size of the race, and of the package that many want at once
+ * @param {{ rounds: number, clients: number, megabytes: number, peerRounds: number }} size of the race, and of the package that many want at once
  */
-export async function deb(tally, { rounds, clients, megabytes }) {
+export async function deb(tally, { rounds, clients, megabytes, peerRounds }) {
   if (!(await Apt.isThere())) {
     note('no apt-get, gpgv or xz on this machine: deb is left out');
     return;
@@ -32,8 +33,7 @@ export async function deb(tally, { rounds, clients, megabytes }) {
   await usual(tally, megabytes);
   await debPolicy(tally);
   await poisoned(tally);
-  await race(tally, { rounds, clients, isByHash: true });
-  await race(tally, { rounds, clients, isByHash: false });
+  await debRaces(tally, { rounds, clients, peerRounds });
 }
 
 /** @param {Tally} tally @param {number} megabytes */
@@ -201,55 +201,6 @@ async function poisoned(tally) {
         succeeded(await client.run('update'));
         succeeded(await client.download('hello'));
         assert.deepEqual(await client.archives(), ['hello_3.0_all.deb']);
-      },
-    );
-  });
-}
-
-/** Clients in loops while the archive is published anew again and again. @param {Tally} tally @param {{ rounds: number, clients: number, isByHash: boolean }} size */
-async function race(tally, { rounds, clients, isByHash }) {
-  const way = isByHash ? 'by sums' : 'by names';
-  await withArchive({ freshFor: '200ms', byHash: isByHash }, async ({ archive, server, apt }) => {
-    archive.add('hello', '1.0');
-    await archive.publish();
-    await server.start();
-    const options = isByHash ? [] : ['Acquire::By-Hash=no'];
-    const all = await Promise.all(Array.from({ length: clients }, (_, index) => apt(`racer-${index}`, options)));
-    succeeded(await /** @type {Apt} */ (all[0]).run('update'));
-    await tally.check(
-      `deb: ${clients} clients, ${rounds} rounds, an archive that changes every 200 ms, ${way}`,
-      async () => {
-        const over = new AbortController();
-        let published = 1;
-        const publishing = (async () => {
-          for (; !over.signal.aborted; published += 1) {
-            const next = delay(200);
-            archive.add('hello', `1.${published}`);
-            await archive.publish();
-            await next;
-          }
-        })();
-        let left = rounds;
-        /** @type {Record<string, number>} */
-        const failures = {};
-        const examples = new Set();
-        const loop = async (/** @type {Apt} */ client) => {
-          while (left-- > 0) {
-            await client.forget();
-            const updated = await client.run('update');
-            const result = updated.code === 0 ? await client.download('hello') : updated;
-            if (result.code === 0 && !/^[EW]: /m.test(updated.stderr)) continue;
-            const text = updated.stderr + result.stderr;
-            const kind = /mismatch|unexpected size/i.test(text) ? 'mismatches' : 'others';
-            failures[kind] = (failures[kind] ?? 0) + 1;
-            if (examples.size < 3) examples.add(text.slice(0, 1500));
-          }
-        };
-        await Promise.all(all.map(loop));
-        over.abort();
-        await publishing;
-        note(`deb: ${rounds} rounds ${way} while ${published} states were published: ${JSON.stringify(failures)}`);
-        assert.deepEqual(failures, {}, [...examples].join('\n'));
       },
     );
   });
