@@ -29,4 +29,27 @@ export const PRESETS = {
     },
     { match: '**', policy: 'revalidate', freshFor: '5m' },
   ],
+  /**
+   * Trees of Linux packages without a check of what is kept: their indexes are asked for again, packages are kept for ever. `type: apk`,
+   * `rpm` and `deb` serve the same trees with it, and change an index and its packages as one.
+   */
+  alpine: [
+    { match: '**/{APKINDEX.tar.gz,Packages.adb}', policy: 'revalidate', freshFor: '5m' },
+    { match: '**/*.apk', policy: 'immutable' },
+    { match: '**', policy: 'revalidate', freshFor: '1h' },
+  ],
+  rpm: [
+    // createrepo names them by their sums; other indexes have the same name each time.
+    { match: `**/repodata/${'[0-9a-f]'.repeat(32)}*-*`, policy: 'immutable' },
+    { match: '**/{repodata/**,mirrorlist*,metalink*,media.1/**}', policy: 'revalidate', freshFor: '5m' },
+    { match: '**/*.{rpm,drpm}', policy: 'immutable' },
+    { match: '**', policy: 'revalidate', freshFor: '1h' },
+  ],
+  debian: [
+    { match: '**/by-hash/**', policy: 'immutable' },
+    { match: '**/{dists/**,Release*,InRelease,Packages*,Sources*}', policy: 'revalidate', freshFor: '5m' },
+    { match: '**/*_*.{deb,udeb,ddeb,dsc}', policy: 'immutable' },
+    { match: '**/pool/**', policy: 'immutable' },
+    { match: '**', policy: 'revalidate', freshFor: '1h' },
+  ],
 } as const;

@@ -92,6 +92,18 @@ describe('presets', () => {
     ['generic-mirror', 'pub/tool-1.2.3.tar.gz', /^immutable/],
     ['generic-mirror', 'pub/tool-latest.tar.gz', /^revalidate/],
     ['generic-mirror', 'pub/tool.tar.gz', /^revalidate/],
+    ['alpine', 'v3.20/main/x86_64/APKINDEX.tar.gz', /^revalidate preset alpine\[0\]/],
+    ['alpine', 'v3.20/main/x86_64/busybox-1.36.1-r29.apk', /^immutable preset alpine\[1\]/],
+    ['alpine', 'v3.20/releases/x86_64/latest-releases.yaml', /^revalidate preset alpine\[2\]/],
+    ['rpm', `9/os/repodata/${'a1'.repeat(32)}-primary.xml.gz`, /^immutable preset rpm\[0\]/],
+    ['rpm', '9/os/repodata/repomd.xml', /^revalidate preset rpm\[1\]/],
+    ['rpm', '9/os/repodata/primary.xml.gz', /^revalidate preset rpm\[1\]/],
+    ['rpm', '9/os/Packages/b/bash-5.1.8-9.el9.x86_64.rpm', /^immutable preset rpm\[2\]/],
+    ['debian', `dists/bookworm/main/binary-amd64/by-hash/SHA256/${'a1'.repeat(32)}`, /^immutable preset debian\[0\]/],
+    ['debian', 'dists/bookworm/InRelease', /^revalidate preset debian\[1\]/],
+    ['debian', 'Packages.gz', /^revalidate preset debian\[1\]/],
+    ['debian', 'pool/main/b/bash/bash_5.2.15-2+b7_amd64.deb', /^immutable preset debian\[2\]/],
+    ['debian', 'pool/main/b/bash/bash_5.2.15.orig.tar.xz', /^immutable preset debian\[3\]/],
   ])('%s: %s', async (preset, path, expected) => {
     expect(await ruleOf({ preset }, path)).toMatch(expected);
   });
