@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Logger, Root } from '@entrepot/core';
 import { sha256 } from '@entrepot/fixtures/deb-archive';
-import { FakeUpstream, freshnessOf, Gate, openTestRepository, pseudoRandom } from '@entrepot/core/testing';
+import { FakeUpstream, Gate, openTestRepository, pseudoRandom } from '@entrepot/core/testing';
 import plugin from '../src/deb/index.js';
 import { debOf, FOLDER, MINUTE, openScene, START, UPSTREAM_PATH, type Scene } from './scene.js';
 
@@ -245,7 +245,7 @@ describe('the refresh of suites', () => {
   });
 
   it('is waited for a moment: then a client gets what was published last', async () => {
-    const freshness = freshnessOf(plugin);
+    const { freshness } = (await openScene()).engine.definition;
     const patience = { ...freshness, generations: { ...freshness['generations']!, staleAfter: 20 } };
     const scene = await openScene({}, undefined, undefined, { definition: { freshness: patience } });
     const before = await scene.text(POINTER);
