@@ -9,6 +9,7 @@ import {
   type AccessNeed,
   type Caller,
   type Content,
+  type Entry,
   type Parsed,
   type ResolveContext,
   type Resource,
@@ -275,6 +276,38 @@ describe('the roots of a repository', () => {
     expect(await repository.roots?.heldKeys()).toEqual(new Set());
     await upstream.goOffline();
     await expect(repository.roots?.refresh('one')).rejects.toMatchObject({ kind: 'upstream-unavailable' });
+  });
+
+  it('are as another process has left them', async () => {
+    const roots = {
+      list: async (context: ResolveContext) => {
+        const { digest } = await context.document(LIST);
+        return [{ ...active('one'), generation: digest }];
+      },
+      refresh: async (name: string, context: ResolveContext) => {
+        await context.renew(LIST);
+        return active(name);
+      },
+      heldKeys: async (context: ResolveContext) => new Set(await context.keys('lists/')),
+    };
+    const one = await openHarness({ side: { ...rooted, roots } });
+    const { upstream, blobs, entries } = one;
+    const definition = { upstreams: [{ url: upstream.url }] };
+    const two = await openHarness({ side: { ...rooted, roots }, definition, shared: { blobs, entries } });
+    upstream.serve('/list', { body: 'one' });
+    const listed = async () => (await two.repository.roots?.list())?.[0]?.generation;
+    await one.repository.roots?.refresh('one');
+    expect([await listed(), await two.repository.roots?.heldKeys()]).toEqual([`sha256:${sha256('one')}`, new Set()]);
+    upstream.serve('/list', { body: 'two' });
+    await one.repository.roots?.refresh('one');
+    const entry = await entries.find('test', 'list');
+    await one.storage.entries.replace({ ...(entry as Entry), key: 'lists/two' });
+    upstream.requests.length = 0;
+    expect([await listed(), await two.repository.roots?.heldKeys()]).toEqual([
+      `sha256:${sha256('two')}`,
+      new Set(['lists/two']),
+    ]);
+    expect(upstream.requests).toEqual([]);
   });
 
   it('are none where the format has none', async () => {

@@ -14,19 +14,27 @@ export interface ReadingParts {
   readonly negative: NegativeCache;
 }
 
-/**
- * Makes the context in which hooks read documents.
- * @param keptOnly whether they read what is cached alone
- */
+/** Settings of a context. */
+interface ReadingOptions {
+  /** Whether what is cached alone is read. Absent: `false`. */
+  readonly keptOnly?: boolean | undefined;
+  /** Whether memory is passed over, which may be behind other processes. Absent: `false`. */
+  readonly isExact?: boolean | undefined;
+}
+
+/** Makes the context in which hooks read documents. */
 export function readingContext(
   { definition, services, fetching, negative }: ReadingParts,
   now: number,
-  keptOnly = false,
+  { keptOnly = false, isExact = false }: ReadingOptions = {},
 ): ReadingContext {
-  const { protocol, name } = definition;
+  const { protocol, name, freshness } = definition;
   const { descriptions } = fetching;
+  const { entries } = services.storage;
   const current = async (resource: Resource): Promise<ParsedDocument> => {
     const document = protocol.document(resource);
+    // What never changes is the same everywhere.
+    if (isExact && freshness[resource.class]?.policy !== 'immutable') entries.forget(name, resource.key);
     return await (keptOnly ? descriptions.kept(document) : descriptions.current(document));
   };
   return {
@@ -38,7 +46,10 @@ export function readingContext(
       await negative.forget(resource.key);
       return resolved<Document>(renewed);
     },
-    keys: async (prefix) => (await services.storage.entries.keys.find(name, prefix)).keys,
+    async keys(prefix) {
+      if (isExact) entries.keys.changed(name, prefix);
+      return (await entries.keys.find(name, prefix)).keys;
+    },
   };
 }
 

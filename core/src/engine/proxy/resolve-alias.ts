@@ -41,7 +41,7 @@ export class AliasResolution {
 
 /** Lists the keys of what is kept for an alias. */
 export async function keysOfAlias(parts: ReadingParts, alias: AliasResource, now: number): Promise<readonly string[]> {
-  const context = { ...readingContext(parts, now, true), client: undefined, connection: undefined };
+  const context = { ...readingContext(parts, now, { keptOnly: true }), client: undefined, connection: undefined };
   const keys = await alias.storedKeys(context);
   if (keys !== undefined) return keys;
   const found = await alias.resolve(context).catch(notKept);

@@ -11,7 +11,7 @@ export function createRoots(parts: ReadingParts): RepositoryRoots | undefined {
   const { roots } = definition.protocol;
   if (roots === undefined) return undefined;
   const call = <Result>(name: string, run: (context: ReadingContext) => Result | Promise<Result>): Promise<Result> =>
-    hook(definition.plugin.id, name, () => run(readingContext(parts, services.clock.now())));
+    hook(definition.plugin.id, name, () => run(readingContext(parts, services.clock.now(), { isExact: true })));
   return {
     list: () => call('roots.list', (context) => roots.list(context)),
     refresh: (name) => call('roots.refresh', (context) => roots.refresh(name, context)),

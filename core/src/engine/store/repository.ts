@@ -195,7 +195,7 @@ export interface HostedCleanup {
   retire(due: readonly DueVersion[], options?: RetireOptions): Promise<Retired>;
 }
 
-/** The roots of a proxy. */
+/** The roots of a proxy, as they are now: also by what other processes have done. */
 export interface RepositoryRoots {
   /** Lists them. No upstream is asked. @throws EntrepotError `storage`, `plugin` */
   list(): Promise<readonly Root[]>;
