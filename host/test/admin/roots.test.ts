@@ -1,5 +1,5 @@
 import { FakeUpstream } from '@entrepot/core/testing';
-import { DebArchive } from '@entrepot/fixtures/deb-archive';
+import { DebArchive, sha256 } from '@entrepot/fixtures/deb-archive';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { ListedRoot } from '../../src/roots/root-refresher.js';
 import { TestProcess } from '../cli/test-context.js';
@@ -18,7 +18,7 @@ interface Opened extends SpaceServer {
 }
 
 /** A server whose repository `debian` has a mirror with one package. */
-async function start(): Promise<Opened> {
+async function start(more = ''): Promise<Opened> {
   const upstream = await FakeUpstream.start();
   onTestFinished(() => upstream.close());
   const archive = await DebArchive.create();
@@ -30,7 +30,7 @@ async function start(): Promise<Opened> {
   archive.add('hello', '1.0');
   await publish();
   const server = await openServer(`
-  debian: { type: deb, upstream: "${upstream.url}" }
+  debian: { type: deb, upstream: "${upstream.url}"${more} }
   uploads: { type: files, kind: hosted }`);
   return {
     ...server,
@@ -121,6 +121,28 @@ describe('roots by the command line', () => {
     const failed = await run('refresh', 'debian', 'dists/stable');
     expect([failed.code, failed.output]).toEqual([1, expect.stringMatching(/: suspect, .*\n.*InRelease/)]);
     expect((await run('refresh', 'debian')).code).toBe(1);
+  });
+});
+
+describe('a repository at its quota', () => {
+  it('evicts packages, and no document of a generation that clients may still read', async () => {
+    const { get, archive, publish, api } = await start(', quota: 2MiB');
+    await get(POINTER);
+    const first = archive.files.get(PACKAGES.slice('/debian/'.length)) as Buffer;
+    const byHash = `${PACKAGES.slice(0, -'Packages'.length)}by-hash/SHA256/${sha256(first)}`;
+    expect((await get(byHash)).text).toBe(first.toString());
+    for (let count = 1; count <= 6; count += 1) archive.add(`large-${count}`, '1', { size: 700 * 1024 });
+    archive.age = -1_800_000;
+    await publish();
+    await api('POST', '/roots/refresh', { repository: 'debian', root: 'dists/stable' });
+    const packages = archive.packages
+      .filter(({ name }) => name.startsWith('large'))
+      .map(({ path }) => `/debian/${path}`);
+    for (const path of [...packages, ...packages]) expect((await get(path)).status).toBe(200);
+    const hits = [];
+    for (const path of packages) hits.push((await get(path)).cache);
+    expect(hits).toContain('MISS');
+    expect((await get(byHash)).cache).toBe('HIT');
   });
 });
 

@@ -423,58 +423,65 @@ describe('what is kept of a suite', () => {
   });
 });
 
-describe('a suite in any sequence of events', () => {
-  it.each([1, 2, 3])('is served verified, goes on in time, and keeps its documents (%i)', async (seed) => {
+describe('a suite with two mirrors, in any sequence of events', () => {
+  type Mirror = 'has it' | 'lacks it' | 'fails' | 'refuses' | 'has a page';
+  const STATES: readonly Mirror[] = ['has it', 'lacks it', 'lacks it', 'fails', 'refuses', 'has a page'];
+
+  it.each([1, 2, 3, 4])('is served verified, goes on in time, and keeps its documents (%i)', async (seed) => {
     const next = pseudoRandom(seed);
-    const scene = await openScene({ keepGenerations: 2 });
+    const choose = <Value>(values: readonly Value[]): Value => values[Math.floor(next() * values.length)] as Value;
+    const { archive, publish, upstream } = await openScene();
+    const mirrors = [upstream, await FakeUpstream.start()];
+    onTestFinished(() => mirrors[1]?.close());
+    const has: Mirror[] = ['has it', 'has it'];
+    const show = (): void => {
+      for (const [index, mirror] of mirrors.entries())
+        for (const [path, body] of archive.files) {
+          const place = `${UPSTREAM_PATH}/${path}`;
+          if (has[index] === 'has it') mirror.serve(place, { body, etag: `"${sha256(body)}"` });
+          else if (has[index] === 'lacks it') mirror.remove(place);
+          else if (has[index] === 'has a page') mirror.serve(place, { body: '<html>', mediaType: 'text/html' });
+          else mirror.serve(place, { status: has[index] === 'fails' ? 500 : 403 });
+        }
+    };
+    const upstreams = mirrors.map(({ url }) => ({ url: url + UPSTREAM_PATH }));
+    const options = { keepGenerations: 2 };
+    const { ask, clock, engine, entries, close } = await openTestRepository({
+      plugin,
+      options,
+      definition: { upstreams },
+    });
+    onTestFinished(close);
     const good = new Set<string>();
     let late = 0;
-    let version = 1;
+    const change = async (): Promise<void> => {
+      archive.add('hello', `${late}`);
+      await publish((late += 1000));
+      good.add(sha256(archive.files.get(POINTER.slice(1))!));
+    };
+    await change();
+    show();
+    await ask(POINTER);
+    let before = (await rootsOf({ engine }))[0] as Root;
     let misses: number[] = [];
-    let isHere = true;
-    const note = (): void => void good.add(sha256(scene.archive.files.get(POINTER.slice(1))!));
-    note();
-    await scene.ask(POINTER);
-    const events: readonly (() => Promise<void> | void)[] = [
-      async () => {
-        scene.archive.add('hello', `${(version += 1)}`);
-        await scene.publish((late += 1000));
-        note();
-        isHere = true;
-      },
-      async () => {
-        await scene.publish(late);
-        note();
-        isHere = true;
-      },
-      () => scene.upstream.serve(UPSTREAM_PATH + POINTER, { body: '<html>', mediaType: 'text/html' }),
-      () => scene.upstream.serve(UPSTREAM_PATH + POINTER, { status: 500 }),
-      () => scene.upstream.serve(UPSTREAM_PATH + POINTER, { status: 403 }),
-      () => {
-        for (const path of scene.archive.files.keys()) scene.upstream.remove(`${UPSTREAM_PATH}/${path}`);
-        isHere = false;
-      },
-      async () => void (await scene.text(`/${FOLDER}/Packages`)),
-    ];
-    let before = (await rootsOf(scene))[0] as Root;
     for (let step = 0; step < 60; step += 1) {
-      await events[Math.floor(next() * events.length)]?.();
-      scene.clock.advance(Math.floor(next() * 3 * MINUTE));
-      const root = await refresh(scene);
-      misses = root.error?.startsWith('no mirror has') === true ? [...misses, scene.clock.now()] : [];
+      const event = next();
+      if (event < 0.15) await change();
+      else if (event < 0.5) has[choose([0, 1])] = choose(STATES);
+      else if (event < 0.7) has.fill('lacks it');
+      else await ask(`/${FOLDER}/Packages`);
+      show();
+      clock.advance(Math.floor(next() * 3 * MINUTE));
+      const root = (await engine.roots?.refresh(STABLE)) as Root;
+      misses = has.every((one) => one === 'lacks it') ? [...misses, clock.now()] : [];
       if (root.state === 'removed' && before.state !== 'removed')
-        expect([misses.length >= 5, scene.clock.now() - (misses[0] ?? 0) >= 5 * MINUTE, isHere]).toEqual([
-          true,
-          true,
-          false,
-        ]);
+        expect([misses.length >= 5, clock.now() - (misses[0] ?? Infinity) >= 5 * MINUTE]).toEqual([true, true]);
       expect(root.date).toBeGreaterThanOrEqual(before.date ?? 0);
       expect(root.publishedAt).toBeGreaterThanOrEqual(before.publishedAt ?? 0);
-      const { status, body } = await scene.ask(POINTER);
+      const { status, body } = await ask(POINTER);
       expect(status).toBe(root.state === 'removed' ? 404 : 200);
       if (status === 200) expect(good).toContain(sha256(body));
-      for (const key of (await scene.engine.roots?.heldKeys()) ?? [])
-        expect(await scene.entries.find('test', key)).toBeDefined();
+      for (const key of (await engine.roots?.heldKeys()) ?? []) expect(await entries.find('test', key)).toBeDefined();
       before = root;
     }
   });
