@@ -71,6 +71,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'vary',
     'headers',
     'digestHeader',
+    'sumHeaders',
     'keepHeaders',
     'keepsCoding',
     'severalRanges',
