@@ -163,6 +163,8 @@ export interface TrustFacts<Self> {
   readonly describedBrieflyBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
   /** The facts for whose sake alone `describedBy` is read: not at all while policy looks at none of them. Absent: it is always read. */
   readonly describedFor?: readonly FactName[] | undefined;
+  /** Of a document: the facts for whose sake alone it is read as one of several that describe something. Absent: it is always read. */
+  readonly readFor?: readonly FactName[] | undefined;
   /** Whether it may be kept when `describedBy` is missing upstream, or does not list it. Absent: `false`, it is not found. */
   readonly descriptionOptional?: Fact<boolean, Self> | undefined;
   /**

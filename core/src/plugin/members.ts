@@ -81,6 +81,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'describedBy',
     'describedBrieflyBy',
     'describedFor',
+    'readFor',
     'descriptionOptional',
     'verify',
     'verifiedBy',

@@ -156,6 +156,9 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   get freshness() {
     return this.groups.cache?.except?.(this.named, this.binding.self);
   }
+  get readFor() {
+    return this.groups.trust?.readFor;
+  }
   get describedFor() {
     return this.groups.trust?.describedFor;
   }

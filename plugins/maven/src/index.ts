@@ -1,0 +1,20 @@
+import { defineProtocolPlugin, LOGGER } from '@entrepot/core';
+import { mavenOptions, PROXY_KEYS } from './options.js';
+import { PROXY_CLASSES } from './proxy-classes.js';
+import { MavenProxy } from './proxy.js';
+
+export type { MavenOptions } from './options.js';
+
+/** Maven repositories, for Maven, Gradle, sbt and coursier: proxies, and hosted ones. */
+export default defineProtocolPlugin({
+  id: 'maven',
+  options: mavenOptions,
+  inject: { logger: LOGGER },
+  names: { pattern: 'paths' },
+  proxy: {
+    classes: PROXY_CLASSES,
+    ownOptions: PROXY_KEYS,
+    create: ({ options, repository, services }) => new MavenProxy(options, repository, services.logger),
+    documentPath: ({ name }) => `/${name.replaceAll('.', '/')}/maven-metadata.xml`,
+  },
+});
