@@ -1,5 +1,8 @@
 import { defineProtocolPlugin, LOGGER } from '@entrepot/core';
-import { mavenOptions, PROXY_KEYS } from './options.js';
+import { CLEANUP } from './cleanup.js';
+import { HOSTED_CLASSES } from './hosted-classes.js';
+import { MavenHosted } from './hosted.js';
+import { HOSTED_KEYS, mavenOptions, PROXY_KEYS } from './options.js';
 import { PROXY_CLASSES } from './proxy-classes.js';
 import { MavenProxy } from './proxy.js';
 
@@ -16,5 +19,12 @@ export default defineProtocolPlugin({
     ownOptions: PROXY_KEYS,
     create: ({ options, repository, services }) => new MavenProxy(options, repository, services.logger),
     documentPath: ({ name }) => `/${name.replaceAll('.', '/')}/maven-metadata.xml`,
+  },
+  hosted: {
+    classes: HOSTED_CLASSES,
+    ownOptions: HOSTED_KEYS,
+    create: ({ options }) => new MavenHosted(options),
+    documentPath: ({ name }) => `/${name.replaceAll('.', '/')}/maven-metadata.xml`,
+    cleanup: CLEANUP,
   },
 });
