@@ -8,6 +8,7 @@ export const PUBLISHED = [
   'plugins/oci',
   'plugins/helm',
   'plugins/linux-repos',
+  'plugins/maven',
   'plugins/scanner-osv',
   'plugins/scanner-trivy',
   'plugins/scanner-grype',

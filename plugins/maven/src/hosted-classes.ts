@@ -10,20 +10,13 @@ import {
 } from '@entrepot/core';
 import { checkForm } from './checks.js';
 import { hostedMetadata } from './hosted-metadata.js';
-import { FILES, fileOf, type MavenHosted } from './hosted.js';
-import { coordinatesOf, SUM_NAMES, type MavenFile, type SumName } from './layout.js';
+import { FILES, fileOf, type FileAttributes, type MavenHosted } from './hosted.js';
+import { coordinatesOf, SUM_NAMES, type MavenFile } from './layout.js';
 import { mediaTypeOf, TEXT, XML_TYPE } from './media-types.js';
 import { printMetadata } from './metadata.js';
 import { readPom, type Pom } from './pom.js';
 import { attributesOf } from './proxy.js';
 import { LARGEST_SIDECAR, readSidecar, SUM_HEADERS, sumsOf, textOrSum } from './sums.js';
-
-/** Data of the entry of a file. */
-export interface FileAttributes {
-  readonly sums: Readonly<Record<SumName, string>>;
-  /** The plugin that a POM is of. */
-  readonly plugin?: { readonly name?: string | undefined; readonly prefix: string } | undefined;
-}
 
 /** The classes of a hosted repository. */
 export const HOSTED_CLASSES = {

@@ -1,7 +1,6 @@
 import { EntrepotError, type Entry, type RenderRequest } from '@entrepot/core';
 import { WorkTurns } from '@entrepot/core/formats';
-import type { FileAttributes } from './hosted-classes.js';
-import { FILES } from './hosted.js';
+import { FILES, type FileAttributes } from './hosted.js';
 import { coordinatesOf, isSnapshot, readPath, type MavenFile, type MavenMetadata } from './layout.js';
 import { newestRelease, sortVersions, type GroupPlugin, type Metadata, type SnapshotVersion } from './metadata.js';
 

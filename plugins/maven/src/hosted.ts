@@ -1,9 +1,16 @@
 import { EntrepotError, requireMethod, type RequestHead, type Resource, type Route } from '@entrepot/core';
-import { coordinatesOf, readPath, type MavenFile } from './layout.js';
+import { coordinatesOf, readPath, type MavenFile, type SumName } from './layout.js';
 import type { MavenOptions } from './options.js';
 
 /** The beginning of the keys of files; the rest is their path. */
 export const FILES = 'files/';
+
+/** Data of the entry of a file. */
+export interface FileAttributes {
+  readonly sums: Readonly<Record<SumName, string>>;
+  /** The plugin that a POM is of. */
+  readonly plugin?: { readonly name?: string | undefined; readonly prefix: string } | undefined;
+}
 
 /** A Maven repository of our own. */
 export class MavenHosted {

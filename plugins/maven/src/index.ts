@@ -1,5 +1,7 @@
 import { defineProtocolPlugin, LOGGER } from '@entrepot/core';
 import { CLEANUP } from './cleanup.js';
+import { clientSetup } from './client-setup.js';
+import { discoverUpstreams } from './discover.js';
 import { HOSTED_CLASSES } from './hosted-classes.js';
 import { MavenHosted } from './hosted.js';
 import { HOSTED_KEYS, mavenOptions, PROXY_KEYS } from './options.js';
@@ -14,6 +16,7 @@ export default defineProtocolPlugin({
   options: mavenOptions,
   inject: { logger: LOGGER },
   names: { pattern: 'paths' },
+  clients: { discoverUpstreams: (context) => discoverUpstreams(context), setup: clientSetup },
   proxy: {
     classes: PROXY_CLASSES,
     ownOptions: PROXY_KEYS,
