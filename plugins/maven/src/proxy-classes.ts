@@ -73,7 +73,12 @@ function changingFile(about: string, freshFor: number) {
 function metadataClass(about: string, freshFor: number) {
   return documentClass<MavenProxy, ParsedMetadata>({
     about,
-    cache: { freshFor, busy: 'stale' },
+    cache: {
+      freshFor,
+      busy: 'stale',
+      // Its sum is asked for right after it: that of the copy that the client has, not of a newer one.
+      except: ({ variant }) => (variant === undefined ? undefined : { freshFor: Infinity }),
+    },
     upstream: {
       ...upstream,
       maxBytes: LARGEST_METADATA,

@@ -90,6 +90,20 @@ describe('sidecars', () => {
   });
 });
 
+describe('the sum of metadata', () => {
+  it('is that of the copy that clients were given, also when the upstream has another by then', async () => {
+    const { serve, text, clock } = await open();
+    serve('one', METADATA, metadata('org.example:tool', ['1.0']));
+    const first = await text(METADATA);
+    serve('one', METADATA, metadata('org.example:tool', ['1.0', '1.1']));
+    clock.advance(600_000);
+    expect(await text(`${METADATA}.sha1`)).toBe(sum('sha1', first));
+    const second = await text(METADATA);
+    expect(versionsIn(second)).toEqual(['1.0', '1.1']);
+    expect(await text(`${METADATA}.sha1`)).toBe(sum('sha1', second));
+  });
+});
+
 describe('wrong answers of upstreams', () => {
   it.each([
     ['a jar that differs from its sum', JAR, jar('tool'), sum('sha1', 'other')],
