@@ -19,11 +19,13 @@ export class Maven {
   /** Its local repository. */
   repository;
   #folder;
+  #program;
   #settings;
 
-  /** @param {string} folder a new one */
-  constructor(folder) {
+  /** @param {string} folder a new one @param {string} [program] default: the one of this machine */
+  constructor(folder, program = 'mvn') {
     this.#folder = folder;
+    this.#program = program;
     this.repository = join(folder, 'repository');
     this.#settings = join(folder, 'settings.xml');
   }
@@ -72,6 +74,10 @@ export class Maven {
     // Without what the machine has set up for its own Maven.
     const { MAVEN_ARGS: _args, MAVEN_OPTS: _options, ...environment } = process.env;
     const env = { ...environment, HOME: this.#folder };
-    return await runCommand(['mvn', '-B', '-s', this.#settings, '--strict-checksums', ...args], { cwd, env, timeout });
+    return await runCommand([this.#program, '-B', '-s', this.#settings, '--strict-checksums', ...args], {
+      cwd,
+      env,
+      timeout,
+    });
   }
 }

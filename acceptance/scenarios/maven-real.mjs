@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { outputOf } from '@entrepot/fixtures/run-command';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { hasMaven, Maven } from '../clients/maven.mjs';
 import { CountingRelay } from '../servers/counting-relay.mjs';
@@ -13,6 +13,8 @@ import { note } from '../tally.mjs';
 
 const GROUP = 'com.example.app';
 const MODULES = ['model', 'web'];
+/** Versions that take the sums of files from headers. */
+const NEWER = ['3.9.11', '4.0.0-rc-4'];
 
 /** A build of two modules with what a web application needs. @param {string} folder @param {string} version */
 async function writeProject(folder, version) {
@@ -135,12 +137,39 @@ export async function mavenReal(tally) {
         },
       );
       await relay.start();
+      for (const version of NEWER) {
+        await tally.check(`Maven ${version}: builds it, and asks for no sums of files`, async () => {
+          const program = await installed(mirror, version, join(folder, 'programs'));
+          const maven = await new Maven(join(folder, `home-${version}`), program).open({ mirror });
+          for (const name of MODULES) await rm(join(project, name, 'target'), { recursive: true, force: true });
+          const before = server.log.length;
+          const result = await maven.run(project, ['package'], 900_000);
+          assert.equal(result.code, 0, outputOf(result));
+          const asked = server.log.slice(before).match(/"path":"[^"]+"/g) ?? [];
+          const sums = asked.filter((path) => /\.(?:jar|pom)\.(?:sha1|md5)"/.test(path));
+          note(`Maven ${version}: ${asked.length} requests, ${sums.length} of them for sums`);
+          assert.deepEqual(sums, []);
+        });
+      }
       await deploys({ tally, folder, project, mirror, own, user, deployTo });
     } finally {
       await server.kill();
       await relay.stop();
     }
   });
+}
+
+/** Fetches a distribution of Maven through Entrepot, and unpacks it. @param {string} mirror @param {string} version @param {string} folder */
+async function installed(mirror, version, folder) {
+  await mkdir(folder, { recursive: true });
+  const name = `apache-maven-${version}`;
+  const reply = await fetch(`${mirror}/org/apache/maven/apache-maven/${version}/${name}-bin.tar.gz`);
+  assert.equal(reply.status, 200);
+  const archive = join(folder, `${name}.tar.gz`);
+  await writeFile(archive, Buffer.from(await reply.arrayBuffer()));
+  const unpacked = await runCommand(['tar', '-xzf', archive], { cwd: folder, env: process.env, timeout: 60_000 });
+  assert.equal(unpacked.code, 0, outputOf(unpacked));
+  return join(folder, name, 'bin/mvn');
 }
 
 /**
