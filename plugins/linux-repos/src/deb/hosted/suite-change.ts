@@ -2,12 +2,12 @@ import { subtle } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { EntrepotError, type Expectation, type HostedContext, type ReceivedEntry } from '@entrepot/core';
-import { withReplaced } from '../../shared/hosted/replaced-files.js';
+import { printState, readReplaced, withReplaced } from '../../shared/hosted/replaced-files.js';
 import type { DebHosted } from './hosted.js';
 import { KEY, listName } from './keys.js';
 import { withStanzas, type StanzaEdit } from './package-list.js';
 import { rebuildList } from './rebuild-list.js';
-import { NEW_SUITE, printState, readReplaced, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
+import { NEW_SUITE, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
 
 /** A package that a list gets, or loses. */
 export interface PackageEdit extends StanzaEdit {
