@@ -28,5 +28,5 @@ export interface StanzaEdit {
 /** Puts stanzas into a list of packages, as `withRecords` does. */
 export function withStanzas(list: Buffer, edits: readonly StanzaEdit[]): Buffer | undefined {
   const records = edits.map(({ path, stanza }) => ({ path, record: stanza }));
-  return withRecords(list, records, FORM);
+  return withRecords(list, records, FORM)?.list;
 }

@@ -15,24 +15,33 @@ export interface RecordEdit {
   readonly record?: string | undefined;
 }
 
+/** A list with other records. */
+export interface ChangedList {
+  readonly list: Buffer;
+  /** How many records it has more than before; negative: less. */
+  readonly more: number;
+}
+
 /**
  * Puts records into a list, each in place of the one with its path, or takes them out. A list is sorted by path, so that the same records
  * give the same bytes, and places are found by halves: its length does not count, but for the copy.
  * @param edits of different paths
  * @returns `undefined` when nothing changes
  */
-export function withRecords(list: Buffer, edits: readonly RecordEdit[], form: ListForm): Buffer | undefined {
+export function withRecords(list: Buffer, edits: readonly RecordEdit[], form: ListForm): ChangedList | undefined {
   const parts: Buffer[] = [];
   let copied = 0;
+  let more = 0;
   let isChanged = false;
   for (const { path, record = '' } of [...edits].sort((one, other) => compareText(one.path, other.path))) {
     const { start, end } = placeOf(list, path, form);
     const added = Buffer.from(record);
     isChanged ||= !list.subarray(start, end).equals(added);
+    more += Number(added.length > 0) - Number(end > start);
     parts.push(list.subarray(copied, start), added);
     copied = end;
   }
-  return isChanged ? Buffer.concat([...parts, list.subarray(copied)]) : undefined;
+  return isChanged ? { list: Buffer.concat([...parts, list.subarray(copied)]), more } : undefined;
 }
 
 /** Finds the record with `path`, or the empty place where it belongs. */
