@@ -269,3 +269,19 @@ it('lets rules remove versions of a package in its place, the oldest as rpm orde
     'hello-1.9-2-1.x86_64.rpm',
   ]);
 });
+
+it('has lines for dnf, zypper and curl that lead to it', async () => {
+  const { privateKey } = await archiveKey();
+  const repository = await hostedRpm({ signing: { key: privateKey } });
+  const baseUrl = 'https://packages.example.com/rpms';
+  const facts = { name: 'rpms', kind: 'hosted', upstreams: [] } as const;
+  const steps = (plugin.clients?.setup?.({ baseUrl, repository: facts }) ?? []).flatMap((one) => one.steps);
+  const lines = steps.map(({ text }) => text).join('\n');
+  const [, keyPath = ''] = /^gpgkey=https:\S+?\/rpms(\/\S+)$/m.exec(lines) ?? [];
+  expect(await textOf(repository, keyPath)).toMatch(/^-----BEGIN PGP PUBLIC KEY BLOCK-----/);
+  expect(lines).toContain('\nrepo_gpgcheck=1\n');
+  const [, folder = ''] = /--upload-file \S+ https:\S+?\/rpms(\/\S+)/.exec(lines) ?? [];
+  const path = `${folder}${fileOf({})}`;
+  expect((await repository.ask({ method: 'PUT', path, body: rpm({}) })).status).toBe(201);
+  expect(await listedFiles(repository, '')).toEqual([fileOf({})]);
+});
