@@ -87,9 +87,9 @@ const OF_MIRRORS: ReadonlySet<string> = new Set<EntrepotError['kind']>([
   'upstream-unavailable',
 ]);
 
-/** Whether it is too early to ask mirrors again that have failed. A clock that was ahead does not count. */
-function isLeftAlone({ retryAt = 0 }: Status, now: number): boolean {
-  return now < retryAt && retryAt - now < LONGEST_WAIT;
+/** Whether it is too early to ask mirrors again although a client does. A clock that was ahead does not count. */
+function isLeftAlone({ state, retryAt = 0 }: Status, now: number): boolean {
+  return state === 'blocked' && now < retryAt && retryAt - now < LONGEST_WAIT;
 }
 
 /** No wait after a failure is longer, in milliseconds. */
