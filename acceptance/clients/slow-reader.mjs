@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 
-/** @import { IncomingMessage } from 'node:http' */
+/** @import { IncomingMessage, RequestOptions } from 'node:http' */
 
 /** A client that takes 1 KB a second from its connection. */
 export class SlowReader {
@@ -20,7 +20,9 @@ export class SlowReader {
 
   /** Asks, and returns when the head of the answer is there. @param {string} url */
   static async open(url) {
-    const sent = request(url, { agent: false, highWaterMark: 1024 }).end();
+    // Of the connection: the types of a request do not have it.
+    const options = { agent: false, highWaterMark: 1024 };
+    const sent = request(url, /** @type {RequestOptions} */ (options)).end();
     const [response] = await once(sent, 'response');
     return new SlowReader(response);
   }

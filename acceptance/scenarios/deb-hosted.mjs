@@ -1,17 +1,17 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Apt } from '@entrepot/fixtures/apt';
 import { debFile } from '@entrepot/fixtures/deb-archive';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { generateKey } from 'openpgp';
-import { Apt } from '@entrepot/fixtures/apt';
+import { succeeded } from '../servers/deb-scene.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
-/** @import { CommandResult } from '@entrepot/fixtures/run-command' */
 
 const WAYS = { 'by sums': [], 'by names': ['Acquire::By-Hash=no'] };
 const PASSPHRASE = 'a passphrase';
@@ -258,10 +258,4 @@ async function keyOf(name, passphrase) {
   // Older than whatever it signs.
   const date = new Date(Date.now() - 86_400_000);
   return await generateKey({ userIDs, date, ...(passphrase !== undefined && { passphrase }) });
-}
-
-/** @param {CommandResult} result */
-function succeeded(result) {
-  assert.equal(result.code, 0, outputOf(result));
-  assert.doesNotMatch(result.stderr, /^[EW]: /m, outputOf(result));
 }

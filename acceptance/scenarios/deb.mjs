@@ -12,6 +12,7 @@ import { succeeded, withArchive } from '../servers/deb-scene.mjs';
 import { note } from '../tally.mjs';
 import { debPolicy } from './deb-policy.mjs';
 import { debRaces } from './deb-race.mjs';
+import { debRoots } from './deb-roots.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 /** @import { Scene } from '../servers/deb-scene.mjs' */
@@ -32,6 +33,7 @@ export async function deb(tally, { rounds, clients, megabytes, peerRounds }) {
   }
   await usual(tally, megabytes);
   await debPolicy(tally);
+  await debRoots(tally);
   await poisoned(tally);
   await debRaces(tally, { rounds, clients, peerRounds });
 }

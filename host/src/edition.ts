@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
+import type { RepositoryRoots } from '@entrepot/core/engine';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
 import { GOVERNANCE, METRICS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
@@ -15,6 +16,8 @@ import { mountRepositories, tokenRepositories } from './mount-repositories.js';
 import { watchGovernance } from './policy/governance-metrics.js';
 import { withStarted, type CreateHostOptions, type Prepared } from './prepare-host.js';
 import { keepFoundUpstreams } from './repositories/found-upstreams.js';
+import { watchRoots } from './roots/root-metrics.js';
+import { RootRefresher } from './roots/root-refresher.js';
 import { serverRoutes } from './server-routes.js';
 import { sitesOf, type OpenSite, type Site } from './sites.js';
 import { Cleanup } from './space/cleanup.js';
@@ -35,6 +38,7 @@ export class Edition {
   /** The server's own first. */
   readonly sites: readonly [OpenSite, ...OpenSite[]];
   readonly #cleanup: Cleanup;
+  readonly #roots: RootRefresher;
   #unwatch: readonly (() => void)[] = [];
   #closed: Promise<void> | undefined;
 
@@ -74,6 +78,15 @@ export class Edition {
       begunAt,
     });
     this.#cleanup = cleanup;
+    const roots = new RootRefresher({
+      repositories: new Map(
+        Array.from(prepared.engines, ([name, engine]) => [name, engine.roots] as const).filter(hasRoots),
+      ),
+      leases: root.get(SPACE).leases,
+      clock: root.get(CLOCK),
+      logger,
+    });
+    this.#roots = roots;
     const sites: OpenSite[] = [];
     for (const site of sitesOf(server, served)) {
       const { isMain } = site;
@@ -86,6 +99,7 @@ export class Edition {
             metrics: source,
             reload,
             cleanup,
+            roots,
             exchanges,
             proxies,
             senderOf,
@@ -120,14 +134,17 @@ export class Edition {
     root.get(SPACE).serve(kept, engines);
     this.#unwatch = [
       watchGovernance(metrics, root.get(GOVERNANCE), root.get(CLOCK)),
+      watchRoots(metrics, this.#roots),
       ...Array.from(engines.values(), (engine) => metrics.watch('flights', () => engine.flights())),
     ];
     this.#cleanup.start();
+    this.#roots.start();
   }
 
   /** Leaves the work in the background and the metrics to another one. @returns a promise that this work has ended */
   async retire(): Promise<void> {
     for (const end of this.#unwatch) end();
+    this.#roots.stop();
     await Promise.all([this.#cleanup.stop(), this.prepared.root.get(GOVERNANCE).retire()]);
   }
 
@@ -142,10 +159,16 @@ export class Edition {
     // On the way to the end of the process it is set already.
     if (deadline.at === 0) deadline.at = performance.now() + this.loaded.config.server.drainTimeout;
     try {
+      this.#roots.stop();
       await this.#cleanup.stop();
       await root.dispose();
+      await this.#roots.ended();
     } finally {
       forgetPlugins();
     }
   }
+}
+
+function hasRoots(one: readonly [string, RepositoryRoots | undefined]): one is readonly [string, RepositoryRoots] {
+  return one[1] !== undefined;
 }

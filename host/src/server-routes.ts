@@ -9,6 +9,7 @@ import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
 import { reloadRoute } from './admin/reload-route.js';
+import { rootsRoutes } from './admin/roots-routes.js';
 import { spaceRoutes } from './admin/space-routes.js';
 import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
@@ -35,6 +36,7 @@ import type { TrustedProxies } from './http/trusted-proxies.js';
 import { clientSetup, describe, isOpen, urlAt } from './mount-repositories.js';
 import { Inquiry } from './policy/inquiry.js';
 import type { CreateHostOptions, Prepared } from './prepare-host.js';
+import type { RootRefresher } from './roots/root-refresher.js';
 import { portOf, type OpenSite } from './sites.js';
 import type { Cleanup } from './space/cleanup.js';
 
@@ -43,6 +45,7 @@ export interface ServerRoutesOptions {
   readonly prepared: Prepared;
   readonly metrics: MetricsRouteOptions['source'];
   readonly cleanup: Cleanup;
+  readonly roots: RootRefresher;
   readonly reload: CreateHostOptions['reload'];
   readonly exchanges: Exchanges;
   readonly proxies: TrustedProxies;
@@ -54,7 +57,18 @@ export interface ServerRoutesOptions {
 /** Adds the pages of the server itself: health, metrics, administration, explanations, advisories, the start page. */
 export function serverRoutes(
   router: Router,
-  { loaded, prepared, metrics: source, cleanup, reload, exchanges, proxies, senderOf, sites }: ServerRoutesOptions,
+  {
+    loaded,
+    prepared,
+    metrics: source,
+    cleanup,
+    roots,
+    reload,
+    exchanges,
+    proxies,
+    senderOf,
+    sites,
+  }: ServerRoutesOptions,
 ): void {
   const { server, metrics, policy, storage } = loaded.config;
   const { root, administration, served } = prepared;
@@ -80,6 +94,7 @@ export function serverRoutes(
   adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
   if (reload !== undefined) reloadRoute(router, reload, access.guard);
   cleanupRoutes(router, cleanup, access.guard);
+  rootsRoutes(router, roots, access.guard, logger);
   gcRoutes(router, root.get(SPACE).collection, access.guard, storage.gc.batchSize);
   verifyRoutes(router, {
     verification: root.get(SPACE).verification,

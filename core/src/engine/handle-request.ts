@@ -1,7 +1,13 @@
 import type { Caller } from '../api/access.js';
 import { asEntrepotError, EntrepotError } from '../api/errors.js';
 import { requireMethod } from '../api/require-method.js';
-import type { ArtifactResource, BoundResource, DocumentResource, ListingResource } from './request/resource.js';
+import type {
+  AliasResource,
+  ArtifactResource,
+  BoundResource,
+  DocumentResource,
+  ListingResource,
+} from './request/resource.js';
 import type { LocalReply } from '../plugin/resource.js';
 import { authenticate, authorize, neededFor } from './authorize.js';
 import { ContentFindings } from './policy/content-findings.js';
@@ -11,7 +17,8 @@ import { describeVersions } from './proxy/describe-versions.js';
 import { withDefaults } from './request/merge-headers.js';
 import { heal } from './proxy/heal.js';
 import { readPart } from './proxy/read-part.js';
-import { resolveAlias } from './proxy/resolve-alias.js';
+import { AliasResolution, keysOfAlias } from './proxy/resolve-alias.js';
+import { createRoots } from './proxy/roots.js';
 import { errorReply } from './reply/error-reply.js';
 import { Fetching } from './fetch/fetching.js';
 import { createCleanup } from './hosted/cleanup.js';
@@ -47,6 +54,7 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
   const negative = createNegativeCache(hotCache, services.clock, definition.name);
   const flying = { definition, services, upstreams, judge, negative };
   const fetching = new Fetching(flying);
+  const reading = { definition, services, fetching, negative };
   const judging = { definition, services, contents, judge };
   const serving = { ...judging, decisions, representations: createRepresentations(judging, fetching) };
   const stored = new StoredServing({ ...serving, upstreams, fetching, negative });
@@ -121,6 +129,30 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
     throw failure;
   }
 
+  /** @param note told of each resource that the alias turns out to stand for */
+  async function serveAlias(
+    context: RequestContext,
+    alias: AliasResource,
+    note: (found: BoundResource) => void,
+  ): Promise<EngineReply> {
+    const { request, caller } = context;
+    requireMethod(request, ['GET']);
+    const resolution = new AliasResolution(reading, context, alias);
+    const serveFound = async (found: BoundResource): Promise<EngineReply> => {
+      note(found);
+      const need = neededFor(definition, request, found);
+      if (need !== undefined) authorize(definition, request, need, caller);
+      const reply = await serve(context, found);
+      return { ...reply, headers: withDefaults(reply.headers, resolution.replyHeaders) };
+    };
+    const found = await resolution.find();
+    try {
+      return await serveFound(found);
+    } catch (error) {
+      return await serveFound(await resolution.findAfter(found, error));
+    }
+  }
+
   /** The caller of requests that need no authentication. */
   const nobody: Caller = { may: (need) => definition.access.isOpen(need) };
   const replyHeaders = definition.plugin.http?.replyHeaders;
@@ -156,13 +188,11 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
           context = { ...context, caller };
           authorize(definition, request, need, caller);
         }
-        if (resource.kind === 'alias') {
-          requireMethod(request, ['GET']);
-          resource = await resolveAlias({ definition, services, fetching }, context, resource);
-          const other = neededFor(definition, request, resource);
-          if (other !== undefined) authorize(definition, request, other, context.caller);
-        }
-        const reply = withHeaders(await serve(context, resource));
+        const served =
+          resource.kind === 'alias'
+            ? await serveAlias(context, resource, (found) => (resource = found))
+            : await serve(context, resource);
+        const reply = withHeaders(served);
         return need === undefined ? reply : withCaller(forCallersOnly(reply), context.caller.name);
       } catch (error) {
         const redirect = redirectReply(definition.name, request, error);
@@ -181,9 +211,13 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
     describe: (subject, { keptOnly = false } = {}) =>
       describeVersions({ definition, services, fetching, judge }, subject, keptOnly),
     part: (whole, part) => readPart({ definition, fetching }, whole, part),
+    roots: createRoots(reading),
     cleanup: createCleanup(serving),
     heal: (entry, signal) => heal(flying, entry, signal),
-    keysAt: (place) => ({ repository: definition.name, keys: keysAt(routing, place) }),
+    async keysAt(place) {
+      const keys = await keysAt(routing, place, (alias) => keysOfAlias(reading, alias, services.clock.now()));
+      return { repository: definition.name, keys };
+    },
     async forget(what) {
       fetching.flights.outdate((resource) => what?.takes(resource) ?? resource.kind === 'document');
       fetching.forgetAll();

@@ -20,6 +20,7 @@ export {
   type RepositoryDefinition,
   type RepositoryEngine,
   type RepositoryLimits,
+  type RepositoryRoots,
   type Retired,
   type RetireOptions,
   type Spared,

@@ -63,19 +63,19 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
         return failed(request, error);
       }
     },
-    keysAt(place) {
-      if (exclusive && place.rawPath !== '/') return first.engine.keysAt(place);
-      return chosen(select(plainGet(place)))?.keysAt(place);
+    async keysAt(place) {
+      if (exclusive && place.rawPath !== '/') return await first.engine.keysAt(place);
+      return await chosen(select(plainGet(place)))?.keysAt(place);
     },
     below(name) {
       const { engine } = members.find(({ facts }) => facts.name === name) as SharedMountMember;
       if (plugins.every((plugin) => plugin.http?.select === undefined)) return engine;
       return {
-        keysAt(place) {
-          if (place.rawQuery === '') return engine.keysAt(place);
+        async keysAt(place) {
+          if (place.rawQuery === '') return await engine.keysAt(place);
           const whole = { ...place, rawPath: `/${name}${place.rawPath}` };
           const answer = select(plainGet(whole), name);
-          return answer === undefined ? engine.keysAt(place) : chosen(answer)?.keysAt(whole);
+          return await (answer === undefined ? engine.keysAt(place) : chosen(answer)?.keysAt(whole));
         },
         async handle(request) {
           if (request.rawQuery === '') return await engine.handle(request);

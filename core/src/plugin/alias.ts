@@ -1,4 +1,4 @@
-import type { PolicyFacts, Parsed } from './classes.js';
+import type { Parsed, PolicyFacts } from './classes.js';
 import type { Resource, Route } from './resource.js';
 
 /** A document as it is served now. */
@@ -9,12 +9,8 @@ export interface ResolvedDocument<Document extends Parsed = Parsed> {
   readonly digest: string;
 }
 
-/** Context of `resolve`. */
-export interface ResolveContext {
-  /** The client's address. Absent: it is not known. */
-  readonly client: string | undefined;
-  /** Names the connection that the request came by, among those of this process. Absent: it is not known. */
-  readonly connection: string | undefined;
+/** Reads the documents of a repository, for hooks that find or look after what others lead to. */
+export interface ReadingContext {
   /** Milliseconds since the epoch. */
   readonly now: number;
   /**
@@ -22,8 +18,22 @@ export interface ResolveContext {
    * @throws EntrepotError as a client would be answered
    */
   document<Document extends Parsed>(resource: Resource): Promise<ResolvedDocument<Document>>;
+  /**
+   * Reads a document that is asked for, or made, anew: also where the cached copy is fresh, or the upstream lacked it a moment ago. Joins
+   * the fetch that is running.
+   * @throws EntrepotError as the upstream answers
+   */
+  renew<Document extends Parsed>(resource: Resource): Promise<ResolvedDocument<Document>>;
   /** Lists the keys of what is kept below a prefix that ends in `/`, in code-point order. */
   keys(prefix: string): Promise<readonly string[]>;
+}
+
+/** Context of `resolve`. */
+export interface ResolveContext extends ReadingContext {
+  /** The client's address. Absent: it is not known. */
+  readonly client: string | undefined;
+  /** Names the connection that the request came by, among those of this process. Absent: it is not known. */
+  readonly connection: string | undefined;
 }
 
 /**
@@ -41,6 +51,24 @@ export interface AliasClass<Self = unknown> {
    * @throws EntrepotError as `route`
    */
   resolve(resource: Resource, context: ResolveContext, self: Self): Promise<Route | undefined>;
+  /**
+   * Finds what to serve where no upstream has what `resolve` found: documents may be newer by now. Called once for a request; what it finds
+   * is asked for once. `undefined`: 404. Absent: it always is.
+   * @param missing what `resolve` found
+   */
+  resolveMissing?(
+    resource: Resource,
+    missing: Resource,
+    context: ResolveContext,
+    self: Self,
+  ): Promise<Route | undefined>;
+  /** Gives headers for the reply to one request, names as they are sent. Quick. Absent: those of what was found. */
+  replyHeaders?(resource: Resource, context: ResolveContext, self: Self): Readonly<Record<string, string>> | undefined;
+  /**
+   * Lists the keys of all that is kept for a path, so that a purge of the path has it fetched anew. Documents that `context` reads are
+   * cached: no upstream is asked. Absent: the key of what `resolve` finds then.
+   */
+  storedKeys?(resource: Resource, context: ResolveContext, self: Self): Promise<readonly string[]>;
 }
 
 /** Declares a class of aliases. */

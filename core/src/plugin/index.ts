@@ -4,3 +4,4 @@ export * from './classes.js';
 export * from './cleanup.js';
 export * from './protocol.js';
 export * from './resource.js';
+export * from './roots.js';

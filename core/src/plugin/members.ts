@@ -18,16 +18,17 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
 
 const SIDE = ['classes', 'create', 'ownOptions', 'renderError', 'documentPath', 'partPath', 'challenge'];
 
-const SIDES = { proxy: SIDE, hosted: [...SIDE, 'cleanup'] } as const;
+const SIDES = { proxy: [...SIDE, 'roots'], hosted: [...SIDE, 'cleanup'] } as const;
 
 const CLEANUP = ['versions', 'stored', 'retire'];
+const ROOTS = ['list', 'refresh', 'heldKeys'];
 const VERSIONS = ['order', 'isPrerelease'];
 
 const CLASSES: Readonly<Record<string, readonly string[]>> = {
   artifact: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy'],
   document: ['kind', 'about', 'cache', 'upstream', 'reply', 'trust', 'policy', 'parse', 'summarize', 'table'],
   passthrough: ['kind', 'about', 'method', 'upstream', 'policy', 'adapt', 'shareFor'],
-  alias: ['kind', 'about', 'policy', 'resolve'],
+  alias: ['kind', 'about', 'policy', 'resolve', 'resolveMissing', 'replyHeaders', 'storedKeys'],
   listing: ['kind', 'about', 'reply', 'policy', 'entries', 'render', 'join'],
   change: ['kind', 'about', 'action', 'policy', 'bounds', 'make'],
   session: ['kind', 'about', 'policy', 'maxBytes', 'step', 'reply'],
@@ -108,11 +109,13 @@ export function unknownMembers(plugin: object): readonly string[] {
   for (const group of ['names', 'http', 'clients']) look(members[group], group, MEMBERS[group]);
   for (const side of ['proxy', 'hosted'] as const) {
     look(members[side], side, SIDES[side]);
-    const { classes, cleanup } = (members[side] ?? {}) as {
+    const { classes, cleanup, roots } = (members[side] ?? {}) as {
       classes?: Readonly<Record<string, unknown>>;
       cleanup?: { versions?: unknown };
+      roots?: unknown;
     };
     look(cleanup, `${side}.cleanup`, CLEANUP);
+    look(roots, `${side}.roots`, ROOTS);
     look(cleanup?.versions, `${side}.cleanup.versions`, VERSIONS);
     for (const [name, declared] of Object.entries(classes ?? {})) {
       if (typeof declared !== 'object' || declared === null) continue;

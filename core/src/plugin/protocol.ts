@@ -21,6 +21,7 @@ import { API_VERSION } from '../api/version.js';
 import type { HostedClass, ProxyClass } from './classes.js';
 import type { Cleanup } from './cleanup.js';
 import type { Resource, Route } from './resource.js';
+import type { Roots } from './roots.js';
 
 /** A format in one repository, as `create` of a side makes it. Plugins add members for their hooks, which get it as `self`. */
 export interface ProtocolInstance {
@@ -64,6 +65,17 @@ export interface ProtocolSide<Options, Deps extends TokenRecord, Self extends Pr
   partPath?(whole: PackageCoordinates, part: PartReference, self: Self): string | undefined;
   /** Gives the `WWW-Authenticate` value for unauthenticated requests (RFC 9110 §11.6.1). Pure. Absent: as the access of the repository says. */
   challenge?(need: AccessNeed, context: { readonly baseUrl: string }, self: Self): string;
+}
+
+/** The proxies of a format. */
+export interface ProxySide<
+  Options,
+  Deps extends TokenRecord,
+  Self extends ProtocolInstance,
+  Class = ProxyClass<Self>,
+> extends ProtocolSide<Options, Deps, Self, Class> {
+  /** Parts of the upstream that are published as a whole. Absent: there are none. */
+  readonly roots?: Roots<Self> | undefined;
 }
 
 /** The hosted repositories of a format. */
@@ -144,7 +156,7 @@ export interface ProtocolDeclaration<
   readonly http?: HttpFacts | undefined;
   readonly clients?: ClientFacts | undefined;
   /** Absent: the format has no proxies. */
-  readonly proxy?: ProtocolSide<Options, Deps, Proxy, ProxyClass<Proxy>> | undefined;
+  readonly proxy?: ProxySide<Options, Deps, Proxy> | undefined;
   /** Absent: the format has no hosted repositories. */
   readonly hosted?: HostedSide<Options, Deps, Hosted> | undefined;
 }

@@ -18,6 +18,8 @@ export interface Resource {
    * no such thing, as in hosted repositories.
    */
   readonly path?: string | undefined;
+  /** Other paths of the same bytes, as `path` is. They are asked for in turn where no upstream has them at `path`. Absent: none. */
+  readonly otherPaths?: readonly string[] | undefined;
   /** Absent: policy has no name for it. */
   readonly coordinates?: PackageCoordinates | undefined;
   /** One of several representations of the stored bytes. Absent: the only one. */

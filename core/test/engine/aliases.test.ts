@@ -9,9 +9,11 @@ import {
   type AccessNeed,
   type Caller,
   type Content,
+  type Entry,
   type Parsed,
   type ResolveContext,
   type Resource,
+  type Root,
 } from '../../src/index.js';
 import { FixedPolicy, type FakeUpstream, type FixedRule } from '../../src/testing/index.js';
 import { openHarness, withClasses } from './harness.js';
@@ -169,5 +171,147 @@ describe('a path that stands for another resource', () => {
     upstream.serve('/files/a', { body: 'one' });
     expect((await get('/a')).status).toBe(200);
     expect(asked.length).toBe(2);
+  });
+});
+
+describe('a path whose bytes no upstream has', () => {
+  const missing: string[] = [];
+  const renewing = withClasses(
+    {
+      list: documentClass({
+        about: 'sums by name',
+        cache: { freshFor: 60_000 },
+        async parse(content: Content): Promise<Sums> {
+          const [name = '', sum = ''] = Buffer.from(await content.bytes(1000))
+            .toString()
+            .split(' ');
+          return { weight: 1, sums: new Map([[name, sum]]) };
+        },
+      }),
+      bytes: artifactClass({ about: 'bytes by their sum' }),
+      name: aliasClass({
+        about: 'bytes by their name',
+        resolve: async (_resource, context) => bytesOf((await context.document<Sums>(LIST)).document),
+        async resolveMissing(_resource, { key }, context) {
+          missing.push(key);
+          return bytesOf((await context.renew<Sums>(LIST)).document);
+        },
+        replyHeaders: ({ key }) => ({ 'X-Name': key }),
+        storedKeys: async ({ key }, context) => {
+          const { document } = await context.document<Sums>(LIST);
+          return [LIST.key, `bytes/${document.sums.get(key)}`];
+        },
+      }),
+    },
+    { route: ({ segments }) => ({ class: 'name', key: segments.join('/') }) },
+  );
+  const bytesOf = ({ sums }: Sums): Resource | undefined => {
+    const integrity = parseHex('sha256', sums.get('a') ?? '');
+    return integrity && { class: 'bytes', key: `bytes/${integrity.hex}`, path: 'files/a', integrity: [integrity] };
+  };
+
+  it('is resolved once more, by documents that are asked for anew', async () => {
+    const { get, upstream, clock } = await openHarness({ side: renewing });
+    const publish = publisher(upstream);
+    publish('one');
+    const first = await get('/a');
+    expect([await first.text(), first.headers['X-Name']]).toEqual(['one', 'a']);
+    publish('two');
+    // The list is fresh: it stands for what was.
+    expect(await (await get('/a')).text()).toBe('one');
+    missing.length = 0;
+    upstream.serve('/list', { body: `a ${sha256('three')}` });
+    upstream.remove('/files/a');
+    clock.advance(61_000);
+    expect((await get('/a')).status).toBe(404);
+    expect(missing).toEqual([`bytes/${sha256('three')}`]);
+    publish('four');
+    const found = await get('/a');
+    expect([await found.text(), found.headers['X-Name']]).toEqual(['four', 'a']);
+  });
+
+  it('has the keys that its class names, as far as documents are cached', async () => {
+    const { get, upstream, repository } = await openHarness({ side: renewing });
+    const at = { rawPath: '/a', rawQuery: '' };
+    await expect(repository.keysAt(at)).rejects.toThrow('list is not kept');
+    publisher(upstream)('one');
+    await get('/a');
+    upstream.requests.length = 0;
+    expect(await repository.keysAt(at)).toEqual({ repository: 'test', keys: ['list', `bytes/${sha256('one')}`] });
+    expect(upstream.requests).toEqual([]);
+  });
+
+  it('has the key of what it stands for, where its class names none', async () => {
+    const { get, upstream, repository } = await openHarness({ side: side() });
+    const at = { rawPath: '/a', rawQuery: '' };
+    expect(await repository.keysAt(at)).toEqual({ repository: 'test', keys: [] });
+    publisher(upstream)('one');
+    await get('/a');
+    expect(await repository.keysAt(at)).toEqual({ repository: 'test', keys: [`bytes/${sha256('one')}`] });
+  });
+});
+
+describe('the roots of a repository', () => {
+  const rooted = withClasses({
+    list: documentClass({ about: 'a list', cache: { freshFor: 60_000 } }),
+  });
+  const active = (name: string, date?: number): Root => ({ name, state: 'active', date });
+
+  it('are listed, refreshed and held by the hooks of the plugin', async () => {
+    const roots = {
+      list: async () => [active('one')],
+      async refresh(name: string, context: ResolveContext): Promise<Root> {
+        const { digest } = await context.renew(LIST);
+        return { ...active(name, context.now), generation: digest };
+      },
+      heldKeys: async (context: ResolveContext) => new Set(await context.keys('lists/')),
+    };
+    const { repository, upstream, clock } = await openHarness({ side: { ...rooted, roots } });
+    upstream.serve('/list', { body: 'one' });
+    expect(await repository.roots?.list()).toEqual([active('one')]);
+    const refreshed = await repository.roots?.refresh('one');
+    expect(refreshed).toEqual({ ...active('one', clock.now()), generation: `sha256:${sha256('one')}` });
+    upstream.serve('/list', { body: 'two' });
+    expect((await repository.roots?.refresh('one'))?.generation).toBe(`sha256:${sha256('two')}`);
+    expect(await repository.roots?.heldKeys()).toEqual(new Set());
+    await upstream.goOffline();
+    await expect(repository.roots?.refresh('one')).rejects.toMatchObject({ kind: 'upstream-unavailable' });
+  });
+
+  it('are as another process has left them', async () => {
+    const roots = {
+      list: async (context: ResolveContext) => {
+        const { digest } = await context.document(LIST);
+        return [{ ...active('one'), generation: digest }];
+      },
+      refresh: async (name: string, context: ResolveContext) => {
+        await context.renew(LIST);
+        return active(name);
+      },
+      heldKeys: async (context: ResolveContext) => new Set(await context.keys('lists/')),
+    };
+    const one = await openHarness({ side: { ...rooted, roots } });
+    const { upstream, blobs, entries } = one;
+    const definition = { upstreams: [{ url: upstream.url }] };
+    const two = await openHarness({ side: { ...rooted, roots }, definition, shared: { blobs, entries } });
+    upstream.serve('/list', { body: 'one' });
+    const listed = async () => (await two.repository.roots?.list())?.[0]?.generation;
+    await one.repository.roots?.refresh('one');
+    expect([await listed(), await two.repository.roots?.heldKeys()]).toEqual([`sha256:${sha256('one')}`, new Set()]);
+    upstream.serve('/list', { body: 'two' });
+    await one.repository.roots?.refresh('one');
+    const entry = await entries.find('test', 'list');
+    await one.storage.entries.replace({ ...(entry as Entry), key: 'lists/two' });
+    upstream.requests.length = 0;
+    expect([await listed(), await two.repository.roots?.heldKeys()]).toEqual([
+      `sha256:${sha256('two')}`,
+      new Set(['lists/two']),
+    ]);
+    expect(upstream.requests).toEqual([]);
+  });
+
+  it('are none where the format has none', async () => {
+    const { repository } = await openHarness({ side: rooted });
+    expect(repository.roots).toBeUndefined();
   });
 });

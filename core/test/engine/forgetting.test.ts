@@ -42,13 +42,13 @@ describe('the keys at a path', () => {
     ['behind a redirect that leads nowhere: none', '/circle', []],
   ])('are those %s', async (_what, path, keys) => {
     const { repository } = await openHarness({ side });
-    expect(repository.keysAt(at(path))).toEqual({ repository: 'test', keys });
+    expect(await repository.keysAt(at(path))).toEqual({ repository: 'test', keys });
   });
 
   it('are refused as a request would be', async () => {
     const { repository } = await openHarness({ side });
-    expect(() => repository.keysAt(at('/nothing'))).toThrow('Nothing is served under this path');
-    expect(() => repository.keysAt(at('/files/../a'))).toThrow('The path holds a ".." segment');
+    await expect(repository.keysAt(at('/nothing'))).rejects.toThrow('Nothing is served under this path');
+    await expect(repository.keysAt(at('/files/../a'))).rejects.toThrow('The path holds a ".." segment');
   });
 });
 

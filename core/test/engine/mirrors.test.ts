@@ -34,6 +34,29 @@ async function openOrdered(order: 'mirrors' | 'origins', ...places: string[]): P
 const asked = ({ upstream }: Harness): string[] =>
   upstream.requests.map(({ path }) => path).filter((path) => path !== '/index');
 
+describe('bytes with other paths', () => {
+  const side = withClasses(
+    { file: artifactClass({ about: 'a file' }) },
+    { route: () => ({ class: 'file', key: 'a', path: 'by-sum', otherPaths: ['by-name'] }) },
+  );
+
+  it('are fetched from there, where no mirror has them at the first', async () => {
+    const { get, upstream } = await openHarness({ side });
+    upstream.serve('/by-name', { body: BYTES });
+    const reply = await get('/a');
+    expect([reply.status, await reply.text()]).toEqual([200, BYTES]);
+    expect(upstream.requests.map(({ path }) => path)).toEqual(['/by-sum', '/by-name']);
+  });
+
+  it('are not asked for there of a mirror that is down', async () => {
+    const { get, upstream } = await openHarness({ side });
+    upstream.serve('/by-sum', { status: 500 });
+    upstream.serve('/by-name', { body: BYTES });
+    expect((await get('/a')).status).toBe(502);
+    expect(upstream.requests.map(({ path }) => path)).toEqual(['/by-sum']);
+  });
+});
+
 describe('an artifact that is in several places', () => {
   it.each([
     ['is not at the first', 404],

@@ -50,7 +50,7 @@ describe('the keys at a path of a shared mount', () => {
     const members = ['one', 'other'].map((name) => ({
       engine: {
         definition: { name, plugin, access: anonymousAccess(['read']) },
-        keysAt: ({ rawPath }: RequestPlace) => ({ repository: name, keys: [rawPath] }),
+        keysAt: async ({ rawPath }: RequestPlace) => ({ repository: name, keys: [rawPath] }),
       } as unknown as RepositoryEngine,
       facts: { name } as never,
     }));
@@ -59,20 +59,20 @@ describe('the keys at a path of a shared mount', () => {
   const place = { rawPath: '/tool', rawQuery: '', mount: '/v2' };
   const asked = { ...place, rawQuery: 'ns=other' };
 
-  it('are those of the repository that a request would be for', () => {
+  it('are those of the repository that a request would be for', async () => {
     const other: SharedAnswer = { repository: 'other' };
-    expect(mountOf(other).keysAt(asked)).toEqual({ repository: 'other', keys: ['/tool'] });
-    expect(mountOf(other).below('one').keysAt(place)).toEqual({ repository: 'one', keys: ['/tool'] });
-    expect(mountOf(other).below('one').keysAt(asked)).toEqual({ repository: 'other', keys: ['/one/tool'] });
-    expect(mountOf(undefined).below('one').keysAt(asked)).toEqual({ repository: 'one', keys: ['/tool'] });
-    expect(mountOf(undefined, true).keysAt(place)).toEqual({ repository: 'one', keys: ['/tool'] });
+    expect(await mountOf(other).keysAt(asked)).toEqual({ repository: 'other', keys: ['/tool'] });
+    expect(await mountOf(other).below('one').keysAt(place)).toEqual({ repository: 'one', keys: ['/tool'] });
+    expect(await mountOf(other).below('one').keysAt(asked)).toEqual({ repository: 'other', keys: ['/one/tool'] });
+    expect(await mountOf(undefined).below('one').keysAt(asked)).toEqual({ repository: 'one', keys: ['/tool'] });
+    expect(await mountOf(undefined, true).keysAt(place)).toEqual({ repository: 'one', keys: ['/tool'] });
   });
 
-  it('are of no repository where the mount itself answers', () => {
-    expect(mountOf(undefined).keysAt(place)).toBeUndefined();
-    expect(mountOf({ reply: { status: 200 } }).keysAt(place)).toBeUndefined();
+  it('are of no repository where the mount itself answers', async () => {
+    expect(await mountOf(undefined).keysAt(place)).toBeUndefined();
+    expect(await mountOf({ reply: { status: 200 } }).keysAt(place)).toBeUndefined();
     expect(
-      mountOf({ reply: { status: 404 } })
+      await mountOf({ reply: { status: 404 } })
         .below('one')
         .keysAt(asked),
     ).toBeUndefined();

@@ -16,7 +16,7 @@ import { pinForm, purgeForm, readForm } from './space-forms.js';
 export interface SpaceRoutesOptions {
   readonly space: Space;
   /** Finds what is stored for the path or the URL of a request. */
-  readonly storedFor: (text: string, request: IncomingMessage) => StoredKeys;
+  readonly storedFor: (text: string, request: IncomingMessage) => Promise<StoredKeys>;
   /** Admits administrators. */
   readonly guard: Middleware;
   readonly clock: Clock;
@@ -91,7 +91,7 @@ export function spaceRoutes(router: Router, { space, storedFor, guard, clock, lo
   /** Reads a subject. @throws EntrepotError `bad-request`, `not-found` */
   async function selectorOf(ctx: Context, subject: string): Promise<Selector> {
     if (isRequest(subject)) {
-      const { repository, keys } = storedFor(subject, ctx.req);
+      const { repository, keys } = await storedFor(subject, ctx.req);
       return keysSelector(repository, keys);
     }
     const selector = parseSelector(subject);

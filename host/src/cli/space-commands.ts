@@ -27,6 +27,21 @@ export function spaceCommands(program: Command, run: Run): void {
     .option('--no-heal', 'fetch nothing again')
     .option(...JSON_OPTION)
     .action(run(() => import('./verify.js'), 'verify'));
+  const roots = () => import('./roots.js');
+  addForServer(
+    program,
+    'roots [repository]',
+    'list the suites and folders that proxies publish as a whole, with their states',
+  )
+    .option(...JSON_OPTION)
+    .action(run(roots, 'listRoots'));
+  addForServer(
+    program,
+    'refresh <repository> [root]',
+    'ask the upstream for a root now; exit 1 when it does not become active',
+  )
+    .option(...JSON_OPTION)
+    .action(run(roots, 'refreshRoot'));
   const backup = () => import('./backup.js');
   add(program, 'backup <folder>', 'copy database and blobs into a folder; servers may run meanwhile')
     .option(...FILE_OPTION)

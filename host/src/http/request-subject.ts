@@ -27,13 +27,13 @@ export function isRequest(text: string): boolean {
  * @param sites the server's own first
  * @throws EntrepotError `bad-request` for a URL of another server; `not-found` for a path at which nothing can be stored
  */
-export function storedFor(
+export async function storedFor(
   text: string,
   request: IncomingMessage,
   sites: readonly [MountedSite, ...MountedSite[]],
-): StoredKeys {
+): Promise<StoredKeys> {
   const { mounted, rawPath, rawQuery } = placeOf(text, request, sites);
-  const stored = mounted.engine.keysAt({ rawPath: rawPath || '/', rawQuery, mount: mounted.sharedMount });
+  const stored = await mounted.engine.keysAt({ rawPath: rawPath || '/', rawQuery, mount: mounted.sharedMount });
   if (stored !== undefined && stored.keys.length > 0) return stored;
   throw new EntrepotError(
     'not-found',

@@ -140,7 +140,7 @@ const CLASS_KINDS: Readonly<Record<string, readonly unknown[]>> = {
 
 function checkSide(name: string, side: unknown): Mismatch[] {
   if (!isRecord(side)) return unless(false, `${name} ${printed(side)}`, 'an object with classes and create');
-  const { classes, cleanup } = side;
+  const { classes, cleanup, roots } = side;
   if (!isRecord(classes)) return unless(false, `${name}.classes ${printed(classes)}`, 'classes by name');
   const kinds = CLASS_KINDS[name] ?? [];
   const wanted = `a class of the kind ${kinds.join(', ')} with a line about it`;
@@ -152,6 +152,15 @@ function checkSide(name: string, side: unknown): Mismatch[] {
       unless(isClass(one), `${name}.classes.${key} ${printed(one)}`, wanted),
     ),
     ...(name !== 'hosted' || cleanup === undefined ? [] : checkCleanup(`${name}.cleanup`, cleanup)),
+    ...(name !== 'proxy' || roots === undefined ? [] : checkRoots(`${name}.roots`, roots)),
+  ];
+}
+
+function checkRoots(name: string, roots: unknown): Mismatch[] {
+  if (!isRecord(roots)) return unless(false, `${name} ${printed(roots)}`, 'an object with list and refresh');
+  return [
+    ...['list', 'refresh'].flatMap((hook) => checkFunction(roots, hook, 'required', name)),
+    ...checkFunction(roots, 'heldKeys', 'optional', name),
   ];
 }
 

@@ -23,6 +23,8 @@ export interface Protected {
   readonly pins: Pins;
   /** Whether entries of a repository may go: it is a proxy. `undefined`: there is no such repository any more. */
   isProxy(repository: string): boolean | undefined;
+  /** Keys of entries of a repository that stay, since what it publishes names them. */
+  heldKeys(repository: string): Promise<ReadonlySet<string>>;
 }
 
 /** Told of entries that are gone, so that memory forgets them. */
@@ -149,9 +151,12 @@ export class Evictor {
   /** Those of `entries` that may go. */
   async #evictable(entries: readonly KeptEntry[]): Promise<readonly KeptEntry[]> {
     const isPinned = await this.#protected.pins.matcher();
+    const held = new Map<string, ReadonlySet<string>>();
+    for (const { repository } of entries)
+      if (!held.has(repository)) held.set(repository, await this.#protected.heldKeys(repository));
     return entries.filter((entry) => {
       const isProxy = this.#protected.isProxy(entry.repository) ?? entry.isFetched;
-      return isProxy && !isPinned(entry);
+      return isProxy && !isPinned(entry) && held.get(entry.repository)?.has(entry.key) !== true;
     });
   }
 

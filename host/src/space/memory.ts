@@ -5,7 +5,7 @@ import type { Selector } from './selector.js';
 /** Repositories by name. */
 export type Engines = ReadonlyMap<
   string,
-  Pick<RepositoryEngine, 'forget' | 'cleanup'> & Partial<Pick<RepositoryEngine, 'heal'>>
+  Pick<RepositoryEngine, 'forget' | 'cleanup' | 'roots'> & Partial<Pick<RepositoryEngine, 'heal'>>
 >;
 
 /** Everything that this process has of repositories and entries in memory, which has to be forgotten when they are gone. */

@@ -46,7 +46,7 @@ export interface PurgerParts {
   readonly entries: SqlSelectedEntries;
   readonly collection: SqlCollectionStore;
   readonly deletion: Deletion;
-  readonly kept: Protected;
+  readonly kept: Omit<Protected, 'heldKeys'>;
   readonly memory: Memory;
   readonly clock: Clock;
 }

@@ -16,6 +16,7 @@ import { type DeletedBecause, Deletion, type DeletionObserver } from './deletion
 import { Evictor } from './evictor.js';
 import { FreeSpace } from './free-space.js';
 import type { Heal } from './healer.js';
+import { HeldKeys } from './held-keys.js';
 import { type Engines, Memory } from './memory.js';
 import { Pins } from './pins.js';
 import { Purger } from './purger.js';
@@ -99,12 +100,14 @@ export class Space {
     const deletion = (why: DeletedBecause): Deletion =>
       new Deletion(collection, blobs, clock, logger, (deleted) => observer?.blobsDeleted(why, deleted));
     const memory = this.#memory;
+    const held = new HeldKeys(memory, clock, logger);
     const kept = {
       pins: this.pins,
       isProxy: (name: string): boolean | undefined => {
         const repository = repositories.get(name);
         return repository && repository.kind === 'proxy';
       },
+      heldKeys: (name: string): Promise<ReadonlySet<string>> => held.of(name),
     };
     const evictor = new Evictor(this.usage, deletion('evicted'), kept, clock, (entries) => memory.forget(entries));
     const read = blobs.freeBytes?.bind(blobs);

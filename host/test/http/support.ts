@@ -32,7 +32,7 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
     describe: async () => [],
     part: async () => undefined,
     heal: async () => ({ outcome: 'healed' }),
-    keysAt: () => undefined,
+    keysAt: async () => undefined,
     forget: async () => {},
     flights: () => 0,
     dispose: () => Promise.resolve(),

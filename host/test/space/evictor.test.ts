@@ -97,6 +97,25 @@ describe('a bound on all blobs', () => {
     expect(await keysOf(opened, 'hosted')).toEqual(['0', '1', '2']);
   });
 
+  it('never takes what a repository holds, as long as it does', async () => {
+    const opened = await openSpace({ maxBytes: 4 * LARGE });
+    let held = new Set(['0', '1']);
+    const roots = {
+      list: async () => [],
+      refresh: () => Promise.reject(new Error('none')),
+      heldKeys: async () => held,
+    };
+    const repositories = new Map([['proxy', { kind: 'proxy' as const }]]);
+    opened.space.serve(repositories, new Map([['proxy', { roots, forget: async () => {} }]]));
+    await putMany(opened, 'proxy', 12);
+    expect((await keysOf(opened, 'proxy')).slice(0, 2)).toEqual(['0', '1']);
+    held = new Set(['1']);
+    opened.clock.advance(30_000);
+    await putMany(opened, 'proxy', 12, 12);
+    expect(await keysOf(opened, 'proxy')).toContain('1');
+    expect(await keysOf(opened, 'proxy')).not.toContain('0');
+  });
+
   it('never takes bytes that a hosted repository has, too', async () => {
     const opened = await openSpace({ maxBytes: 3 * LARGE });
     const bytes = Buffer.alloc(LARGE, 'shared');

@@ -160,6 +160,30 @@ describe.each(ARCHIVES)('a proxy of an archive of %s', (_format, archive) => {
         if (path !== archive.pointer) expect(await scene.bytes(path)).toEqual(body);
   });
 
+  it('has a state, is refreshed, holds its documents, and is found by its path', async () => {
+    const scene = await open(archive);
+    const files = archive.files('1.0');
+    scene.publish(files);
+    for (const path of Object.keys(files)) await scene.bytes(path);
+    const { roots } = scene.engine;
+    const [root, ...others] = (await roots?.list()) ?? [];
+    expect([root?.state, others]).toEqual(['active', []]);
+    const interval = ((root?.dueAt ?? 0) - scene.clock.now()) / MINUTE;
+    const least = archive === PACMAN ? 2 : 60;
+    expect(interval >= least && interval <= 1.1 * least).toBe(true);
+    const held = (await roots?.heldKeys()) ?? new Set();
+    const documents = Object.entries(files).filter(([path]) => path !== archive.packagePath('1.0'));
+    for (const [path, body] of documents)
+      expect(held).toContain(`${path === archive.pointer ? 'pointer' : 'index'}/${sum('sha256', body)}`);
+    expect(held.size).toBe(documents.length + 1);
+    const keys = await scene.engine.keysAt({ rawPath: `/${archive.pointer}`, rawQuery: '' });
+    expect(keys?.keys).toContain(`pointer/${sum('sha256', files[archive.pointer] as Buffer)}`);
+    await scene.upstream.goOffline();
+    expect((await roots?.refresh(root?.name ?? ''))?.state).toBe('suspect');
+    const { body, headers } = await scene.ask(`/${archive.pointer}`);
+    expect([body.equals(files[archive.pointer] as Buffer), headers['x-cache-state']]).toEqual([true, 'suspect']);
+  });
+
   it('takes no package with other bytes than its index says, and asks the mirror anew', async () => {
     const scene = await open(archive);
     const files = archive.files('1.0');

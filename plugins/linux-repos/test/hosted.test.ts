@@ -162,7 +162,11 @@ describe('a package', () => {
   it('is taken again as it is, and refused with other bytes', async () => {
     const repository = await hosted();
     const file = 'hello_1.0_amd64.deb';
-    expect((await put(repository, deb('hello', '1.0'), file)).status).toBe(201);
+    const taken = await put(repository, deb('hello', '1.0'), file);
+    expect([taken.status, taken.headers['location']]).toEqual([
+      201,
+      expect.stringContaining(`/pool/stable/main/${file}`),
+    ]);
     const before = await textOf(repository, '/dists/stable/Release');
     repository.clock.advance(5000);
     expect((await put(repository, deb('hello', '1.0'), file)).status).toBe(200);

@@ -21,6 +21,12 @@ export type Describable = Pick<StoredResource, 'key' | 'describedBy' | 'describe
 /** The kept copies of documents, as far as they were looked for. */
 type KeptCopies = Map<DocumentResource, Entry | undefined>;
 
+/** A document that was read. */
+export interface ParsedDocument {
+  readonly parsed: Parsed;
+  readonly digest: Digest;
+}
+
 /** Descriptions of artifacts, from documents in memory, kept, or fetched. */
 export class Descriptions {
   readonly #context: FlightContext;
@@ -178,12 +184,29 @@ export class Descriptions {
   }
 
   /** The document that clients get now, parsed. @throws EntrepotError when it cannot be had */
-  async current(document: DocumentResource): Promise<{ readonly parsed: Parsed; readonly digest: Digest }> {
-    const use = async (entry: Entry, content?: Content) => {
-      const { parsed } = await this.reading(document, entry, content);
-      return { parsed, digest: entry.digest };
-    };
+  async current(document: DocumentResource): Promise<ParsedDocument> {
+    const use = (entry: Entry, content?: Content) => this.#parsed(document, entry, content);
     return await this.#reader.current(document, use, { kept: this.#keptCopy(document) });
+  }
+
+  /** The cached copy of a document, parsed. @throws EntrepotError `not-found` where none is */
+  async kept(document: DocumentResource): Promise<ParsedDocument> {
+    const kept = await this.#keptCopy(document);
+    if (kept !== undefined) return await this.#parsed(document, kept);
+    throw new EntrepotError('not-found', `${document.key} is not kept`, { code: 'NOT_KEPT' });
+  }
+
+  /** The document as a fetch brings it, parsed. @throws EntrepotError when it fails */
+  async renewed(document: DocumentResource): Promise<ParsedDocument> {
+    const kept = await this.#keptCopy(document);
+    return await this.#reader.fetched(document, kept, (result) =>
+      this.#parsed(document, result.entry, this.#contentOf(result)),
+    );
+  }
+
+  async #parsed(document: DocumentResource, entry: Entry, content?: Content): Promise<ParsedDocument> {
+    const { parsed } = await this.reading(document, entry, content);
+    return { parsed, digest: entry.digest };
   }
 
   #contentOf(result: FlightResult): Content {

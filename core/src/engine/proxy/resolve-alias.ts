@@ -1,36 +1,54 @@
 import { EntrepotError } from '../../api/errors.js';
-import type { Parsed } from '../../plugin/classes.js';
-import type { ResolveContext, ResolvedDocument } from '../../plugin/alias.js';
-import type { Fetching } from '../fetch/fetching.js';
+import type { ResolveContext } from '../../plugin/alias.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { AliasResource, BoundResource } from '../request/resource.js';
-import type { EngineServices, RepositoryDefinition } from '../store/repository.js';
+import { readingContext, type ReadingParts } from './reading-context.js';
 
-/** Parts of a repository that aliases are resolved with. */
-interface ResolvingParts {
-  readonly definition: RepositoryDefinition;
-  readonly services: EngineServices;
-  readonly fetching: Fetching;
+/** The resolution of an alias for one request. */
+export class AliasResolution {
+  readonly #alias: AliasResource;
+  readonly #context: ResolveContext;
+  readonly #parts: ReadingParts;
+
+  constructor(parts: ReadingParts, { request, client, now }: RequestContext, alias: AliasResource) {
+    this.#alias = alias;
+    this.#parts = parts;
+    this.#context = { ...readingContext(parts, now), client, connection: request.connection };
+  }
+
+  /** Finds the resource that it stands for. @throws EntrepotError `not-found` where there is none */
+  async find(): Promise<BoundResource> {
+    const found = await this.#alias.resolve(this.#context);
+    if (found !== undefined) return found;
+    throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
+  }
+
+  /** Finds the resource that it stands for by newer documents. @throws `error` where there is none, or where it was another one */
+  async findAfter(missing: BoundResource, error: unknown): Promise<BoundResource> {
+    const isMissing = error instanceof EntrepotError && error.kind === 'not-found';
+    const found = isMissing && 'named' in missing && (await this.#alias.resolveMissing(missing.named, this.#context));
+    if (!found) throw error;
+    // That it was not there a moment ago says nothing any more.
+    if ('key' in found) await this.#parts.negative.forget(found.key);
+    return found;
+  }
+
+  /** The headers of the reply besides its own. */
+  get replyHeaders(): Readonly<Record<string, string>> | undefined {
+    return this.#alias.replyHeaders(this.#context);
+  }
 }
 
-/** Finds the resource that `alias` stands for in this request. @throws EntrepotError `not-found` where there is none */
-export async function resolveAlias(
-  { definition, services, fetching }: ResolvingParts,
-  { request, client, now }: RequestContext,
-  alias: AliasResource,
-): Promise<BoundResource> {
-  const { protocol, name } = definition;
-  const context: ResolveContext = {
-    client,
-    connection: request.connection,
-    now,
-    async document<Document extends Parsed>(resource: Parameters<ResolveContext['document']>[0]) {
-      const { parsed, digest } = await fetching.descriptions.current(protocol.document(resource));
-      return { document: parsed, digest } as ResolvedDocument<Document>;
-    },
-    keys: async (prefix) => (await services.storage.entries.keys.find(name, prefix)).keys,
-  };
-  const found = await alias.resolve(context);
-  if (found !== undefined) return found;
-  throw new EntrepotError('not-found', 'Nothing is served under this path', { code: 'NO_ROUTE' });
+/** Lists the keys of what is kept for an alias. */
+export async function keysOfAlias(parts: ReadingParts, alias: AliasResource, now: number): Promise<readonly string[]> {
+  const context = { ...readingContext(parts, now, { keptOnly: true }), client: undefined, connection: undefined };
+  const keys = await alias.storedKeys(context);
+  if (keys !== undefined) return keys;
+  const found = await alias.resolve(context).catch(notKept);
+  return found !== undefined && 'key' in found ? [found.key] : [];
+}
+
+function notKept(error: unknown): undefined {
+  if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
+  throw error;
 }

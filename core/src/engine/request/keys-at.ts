@@ -1,5 +1,5 @@
 import { plainGet, type RequestPlace } from './plain-get.js';
-import type { BoundResource, DocumentResource } from './resource.js';
+import type { AliasResource, BoundResource, DocumentResource } from './resource.js';
 import type { Routing } from './routing.js';
 
 /** Steps that are followed: redirects of the repository to its own paths, forms of one document. */
@@ -7,13 +7,19 @@ const MAX_STEPS = 10;
 
 /**
  * Finds the keys under which that is stored which a GET of a path is for: what is published with it, and other forms of it, too.
+ * @param keysOfAlias finds those of a path that stands for another resource
  * @returns none for what is asked of the upstream each time, and for what is made of other entries
  * @throws EntrepotError as `route`
  */
-export function keysAt(routing: Routing, place: RequestPlace): readonly string[] {
+export async function keysAt(
+  routing: Routing,
+  place: RequestPlace,
+  keysOfAlias: (alias: AliasResource) => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   let rawPath: string | undefined = place.rawPath;
   for (let steps = 0; steps < MAX_STEPS && rawPath !== undefined; steps += 1) {
     const resource = routing.route(plainGet({ ...place, rawPath }));
+    if (resource.kind === 'alias') return await keysOfAlias(resource);
     if (resource.kind !== 'local') return keysOf(resource);
     rawPath = redirectedTo(rawPath, resource.headers?.['Location']);
   }

@@ -4,7 +4,7 @@ import { asEntrepotError, type EntrepotError } from '../../api/errors.js';
 import type { FreshnessRule } from '../../api/freshness.js';
 import type { PartReference, RenderedError, RequestHead } from '../../api/protocol.js';
 import type { TokenRecord } from '../../api/token.js';
-import type { AliasClass } from '../../plugin/alias.js';
+import type { AliasClass, ReadingContext } from '../../plugin/alias.js';
 import type {
   ArtifactClass,
   ChangeClass,
@@ -16,8 +16,9 @@ import type {
   SessionClass,
 } from '../../plugin/classes.js';
 import type { CleanupContext, Retirement, StoredVersion } from '../../plugin/cleanup.js';
-import type { AnyDeclaredPlugin, HostedSide, ProtocolInstance } from '../../plugin/protocol.js';
+import type { AnyDeclaredPlugin, HostedSide, ProtocolInstance, ProxySide } from '../../plugin/protocol.js';
 import { isLocalReply, type Resource, type Route } from '../../plugin/resource.js';
+import type { Root } from '../../plugin/roots.js';
 import { hook } from './call-hook.js';
 import type { AliasResource, BoundResource, PassthroughResource, SessionResource, UploadResource } from './resource.js';
 import { ArtifactResource, DocumentResource, ListingResource, type Binding } from './stored-resource.js';
@@ -34,7 +35,8 @@ export type AnyClass = (
 ) & { readonly kind: string };
 
 /** A side of a format, whatever its options and instances are. */
-export type AnySide = HostedSide<unknown, TokenRecord, ProtocolInstance, AnyClass>;
+export type AnySide = HostedSide<unknown, TokenRecord, ProtocolInstance, AnyClass> &
+  Pick<ProxySide<unknown, TokenRecord, ProtocolInstance, AnyClass>, 'roots'>;
 
 const SIDES = ['proxy', 'hosted'] as const;
 
@@ -78,6 +80,13 @@ export function cacheClassesOf(plugin: AnyDeclaredPlugin): Readonly<Record<strin
 export interface CleanupHooks {
   stored(context: CleanupContext): AsyncIterable<readonly StoredVersion[]>;
   retire(versions: readonly StoredVersion[], context: CleanupContext): Promise<Retirement>;
+}
+
+/** The hooks of roots in one repository. */
+export interface RootsHooks {
+  list(context: ReadingContext): Promise<readonly Root[]>;
+  refresh(name: string, context: ReadingContext): Promise<Root>;
+  heldKeys?(context: ReadingContext): Promise<ReadonlySet<string>>;
 }
 
 /** A format in one repository: binds what its routes name to its classes. */
@@ -172,6 +181,17 @@ export class Protocol implements Binding {
     };
   }
 
+  /** `undefined`: the format has none. */
+  get roots(): RootsHooks | undefined {
+    const { roots } = this.#side;
+    if (roots === undefined) return undefined;
+    return {
+      list: (context) => roots.list(context, this.self),
+      refresh: (name, context) => roots.refresh(name, context, this.self),
+      ...(roots.heldKeys && { heldKeys: async (context) => (await roots.heldKeys?.(context, this.self)) ?? new Set() }),
+    };
+  }
+
   async dispose(): Promise<void> {
     await this.self.dispose?.();
   }
@@ -199,13 +219,22 @@ export class Protocol implements Binding {
       accessName: this.#fact(declared.policy?.accessName, named),
       forAnyName: declared.policy?.forAnyName,
       resolve: async (context) =>
-        await hook(this.id, 'resolve', async () => {
-          const found = await declared.resolve(named, context, this.self);
-          const bound = found && this.bind(found);
-          if (bound === undefined || LED_TO.has(bound.kind)) return bound;
-          throw new Error(`an alias led to a resource of the kind ${bound.kind}`);
-        }),
+        await hook(this.id, 'resolve', async () => this.#ledTo(await declared.resolve(named, context, this.self))),
+      resolveMissing: async (missing, context) =>
+        await hook(this.id, 'resolveMissing', async () =>
+          this.#ledTo(await declared.resolveMissing?.(named, missing, context, this.self)),
+        ),
+      replyHeaders: (context) => declared.replyHeaders?.(named, context, this.self),
+      storedKeys: async (context) =>
+        await hook(this.id, 'storedKeys', () => declared.storedKeys?.(named, context, this.self)),
     };
+  }
+
+  /** @throws Error for a resource that an alias cannot stand for */
+  #ledTo(found: Route | undefined): BoundResource | undefined {
+    const bound = found && this.bind(found);
+    if (bound === undefined || LED_TO.has(bound.kind)) return bound;
+    throw new Error(`an alias led to a resource of the kind ${bound.kind}`);
   }
 
   #passthrough(named: Resource, declared: PassthroughClass<unknown>): PassthroughResource {

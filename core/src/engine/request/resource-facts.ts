@@ -26,6 +26,8 @@ export interface Side {
 /** A resource that the upstream can be asked for. */
 export interface UpstreamLocation {
   readonly upstreamPath: string;
+  /** Other paths of the same bytes, for where no upstream has them there. */
+  readonly otherPaths?: readonly string[] | undefined;
   readonly upstreamScope?: string | undefined;
   readonly upstreamOrder?: 'mirrors' | 'origins' | undefined;
   readonly redirects?: 'follow' | 'directories' | 'pass' | undefined;
@@ -65,6 +67,9 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
 
   get upstreamPath(): string {
     return this.named.path ?? '';
+  }
+  get otherPaths() {
+    return this.named.otherPaths;
   }
   get upstreamScope() {
     return this.named.scope;

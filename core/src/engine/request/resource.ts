@@ -47,6 +47,12 @@ export interface AliasResource extends GuardedResource {
   readonly coordinates?: PackageCoordinates | undefined;
   /** Finds the resource for one request. `undefined`: there is none. */
   resolve(context: ResolveContext): Promise<BoundResource | undefined>;
+  /** Finds it where no upstream has what `resolve` found. `undefined`: there is none. */
+  resolveMissing(missing: Resource, context: ResolveContext): Promise<BoundResource | undefined>;
+  /** Headers for one reply. */
+  replyHeaders(context: ResolveContext): Readonly<Record<string, string>> | undefined;
+  /** Keys of what is kept for it. `undefined`: those of what it resolves to. */
+  storedKeys(context: ResolveContext): Promise<readonly string[] | undefined>;
 }
 
 /** A question that is asked of the upstream every time. */

@@ -14,6 +14,7 @@ import type { PolicyDecision, PolicyEngine, PolicyInput } from '../../api/policy
 import type { PartReference, Upstream } from '../../api/protocol.js';
 import type { StoredVersion } from '../../plugin/cleanup.js';
 import type { AnyDeclaredPlugin } from '../../plugin/protocol.js';
+import type { Root } from '../../plugin/roots.js';
 import type { Protocol } from '../request/protocol.js';
 import type { ScanDesk } from '../../api/scan-desk.js';
 import type { ScannerAnswer, ScannerQuestion } from '../../api/scanner.js';
@@ -193,6 +194,20 @@ export interface HostedCleanup {
    */
   retire(due: readonly DueVersion[], options?: RetireOptions): Promise<Retired>;
 }
+
+/** The roots of a proxy, as they are now: also by what other processes have done. */
+export interface RepositoryRoots {
+  /** Lists them. No upstream is asked. @throws EntrepotError `storage`, `plugin` */
+  list(): Promise<readonly Root[]>;
+  /**
+   * Asks the upstream for what it has of a root now, and publishes it.
+   * @throws EntrepotError `not-found` for one that is not known, `conflict` for a frozen one; as the upstream answers
+   */
+  refresh(name: string): Promise<Root>;
+  /** Lists the keys of entries that must not be evicted. @throws EntrepotError `storage`, `plugin` */
+  heldKeys(): Promise<ReadonlySet<string>>;
+}
+
 /** Result of fetching the bytes of an entry again. */
 export type Healing =
   | { readonly outcome: 'healed' }
@@ -247,6 +262,8 @@ export interface RepositoryEngine {
    * @throws EntrepotError as a request for it would be answered
    */
   part(whole: PackageCoordinates, part: PartReference): Promise<Content | undefined>;
+  /** The parts of a proxy that are published as a whole. Absent: its format has none. */
+  readonly roots?: RepositoryRoots | undefined;
   /** Removal of what a hosted repository stores, by rules. Absent: only clients remove anything. */
   readonly cleanup?: HostedCleanup | undefined;
   /**
@@ -258,7 +275,7 @@ export interface RepositoryEngine {
    * Finds the keys of what a GET of a path is for. `undefined`: it is for no single repository.
    * @throws EntrepotError as such a request would be refused
    */
-  keysAt(place: RequestPlace): StoredKeys | undefined;
+  keysAt(place: RequestPlace): Promise<StoredKeys | undefined>;
   /**
    * Forgets what is not tied to entries: what upstreams lack, what brief documents said, replies that are shared for a while. What
    * running fetches of it bring is not kept any more. Other things in memory are named by entries and their digests.

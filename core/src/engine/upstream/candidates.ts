@@ -44,7 +44,7 @@ export class UpstreamChoice {
 
   /** Lists the places that `query` asks. */
   candidates(query: UpstreamQuery): Candidates {
-    const { path, scope, location, mirrors = [], skipUnhealthy } = query;
+    const { path, otherPaths = [], scope, location, mirrors = [], skipUnhealthy } = query;
     const upstreams =
       path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
     const now = this.#services.clock.monotonic();
@@ -57,7 +57,9 @@ export class UpstreamChoice {
     const [first = passedOver[0]] = inTurn;
     if (skipUnhealthy && first !== undefined && !isHealthy(first)) return { candidates: [], named: 0, skipped: first };
     const asked = [...inTurn, ...(skipUnhealthy ? [] : passedOver)];
-    const inOrder = asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, path as string), upstream }));
+    const inOrder = [path as string, ...otherPaths].flatMap((one) =>
+      asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, one), upstream })),
+    );
     const isDistrusted = ({ url }: Candidate): boolean => (this.#distrusted.get(url.href) ?? 0) > now;
     const candidates = [
       ...inOrder.filter((candidate) => !isDistrusted(candidate)),

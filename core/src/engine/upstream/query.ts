@@ -8,6 +8,8 @@ export interface UpstreamQuery {
   readonly method: 'GET' | 'HEAD' | 'POST';
   /** Below the base URL, encoded. Absent: no upstream is asked, only `location`. */
   readonly path?: string | undefined;
+  /** Paths of the same bytes that are tried after it, each at all upstreams. */
+  readonly otherPaths?: readonly string[] | undefined;
   readonly scope?: string | undefined;
   /** The relation of several upstreams of one scope. */
   readonly order?: 'mirrors' | 'origins' | undefined;
@@ -34,7 +36,7 @@ export interface UpstreamQuery {
 /** The place that a query asks. */
 export type QueryPlace = Pick<
   UpstreamQuery,
-  'path' | 'scope' | 'order' | 'redirects' | 'location' | 'mirrors' | 'namedBy' | 'tokenScope'
+  'path' | 'otherPaths' | 'scope' | 'order' | 'redirects' | 'location' | 'mirrors' | 'namedBy' | 'tokenScope'
 >;
 
 /** A reply that is an answer: 200, 206 or 304. */
@@ -42,8 +44,8 @@ export type UpstreamReply = RelayedReply;
 
 /** The place of `resource` at its upstreams. */
 export function placeOf(resource: UpstreamLocation): QueryPlace {
-  const { upstreamPath, upstreamScope, upstreamOrder, redirects, tokenScope } = resource;
-  return { path: upstreamPath, scope: upstreamScope, order: upstreamOrder, redirects, tokenScope };
+  const { upstreamPath, otherPaths, upstreamScope, upstreamOrder, redirects, tokenScope } = resource;
+  return { path: upstreamPath, otherPaths, scope: upstreamScope, order: upstreamOrder, redirects, tokenScope };
 }
 
 /** A query may hold a signature; what is kept of a URL only says where the bytes came from. */

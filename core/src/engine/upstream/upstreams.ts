@@ -35,13 +35,17 @@ export class Upstreams {
       throw new EntrepotError('not-found', `Repository ${this.#definition.name} has no upstream${scope}`);
     }
     const failures: EntrepotError[] = [];
+    /** Those that cannot be asked for other paths either. */
+    const away = new Set<ConfiguredUpstream>();
     for (const [index, { url, upstream }] of candidates.entries()) {
+      if (upstream !== undefined && away.has(upstream)) continue;
       try {
         return await this.#ask(url, upstream, query);
       } catch (error) {
         const failure = asEntrepotError(error, 'upstream-unavailable', `${printableUrl(url)} could not be asked`);
         query.signal.throwIfAborted();
         failures.push(failure);
+        if (index >= named && upstream !== undefined && failure.kind === 'upstream-unavailable') away.add(upstream);
         const isNamedNext = index < named - 1;
         if (isNamedNext ? !isOutOfReach(failure) : !leadsOn(reachOf(failure, index < named), upstream, query)) break;
       }

@@ -20,5 +20,6 @@ export default defineProtocolPlugin({
       revision: 1,
     },
     freshFor: 60_000,
+    refreshInterval: 120_000,
   }),
 });

@@ -5,6 +5,7 @@ import { readGenerations, type Generations } from './generations.js';
 import { PackageList } from './package-list.js';
 import type { RepositoryProxy } from './proxy.js';
 import { keepPointer, publishGeneration, verifyPointer } from './publish.js';
+import { keysAt, keysOfRoot, stateHeaders } from './roots.js';
 
 const FOR_EVER = { policy: 'immutable', expireAfter: Infinity } as const;
 const isCached = ({ attributes }: Resource): boolean => attributes?.['cached'] === true;
@@ -17,6 +18,8 @@ export interface ClassFacts {
   readonly rows: { readonly maker: TableMaker<unknown>; readonly revision: number };
   /** How long the last generation is served before the mirrors are asked; milliseconds. */
   readonly freshFor: number;
+  /** How often roots are refreshed when nobody asks, where the configuration does not say; milliseconds. Absent: an hour. */
+  readonly refreshInterval?: number | undefined;
   /** Checks a package where its index does not have the sum of the whole file. */
   readonly verifyPackage?: TrustFacts<RepositoryProxy>['verify'];
 }
@@ -29,7 +32,8 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
     open: (read: ConstructorParameters<typeof PackageList>[0]) => new PackageList(read),
   };
   const atMirrors = {
-    cache: { freshFor: 0, onGone: 'keep', cachedOnly: isCached },
+    // What mirrors do not have now is told by the state of the root, and no older copy stands in.
+    cache: { freshFor: 0, onGone: 'keep', staleIfError: 0, cachedOnly: isCached },
     upstream: { maxBytes: largestPointer },
     trust: { verify: verifyPointer },
   } as const;
@@ -37,10 +41,16 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
     suite: aliasClass<RepositoryProxy>({
       about: `${pointers}: those of the generation that was published last.`,
       resolve: (resource, context, self) => self.pointer(resource, context),
+      replyHeaders: (resource, _context, self) => stateHeaders(resource, self),
+      storedKeys: ({ attributes }, context, self) => keysOfRoot(attributes?.['root'] as string, context, self),
     }),
     file: aliasClass<RepositoryProxy>({
       about: 'Packages and sources by their paths: what an index says that they are.',
       resolve: async (resource, context, self) => self.placed(await self.file(resource, context)),
+      resolveMissing: async (resource, missing, context, self) =>
+        self.placed(await self.fileAfterRefresh(resource, missing, context)),
+      storedKeys: async (resource, context, self) =>
+        await keysAt(resource, context, self, async () => await self.file(resource, context)),
     }),
     upstream: documentClass<RepositoryProxy>({ about: `${pointers} as the mirrors have them.`, ...atMirrors }),
     ...(read === undefined && {
@@ -54,6 +64,10 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
       named: aliasClass<RepositoryProxy>({
         about: 'Index files by their names: those of the generation that the client has begun to read.',
         resolve: async (resource, context, self) => self.placed(await self.indexFile(resource, context)),
+        // That a mirror lacks it by its sum was remembered, and it may have it by its name.
+        resolveMissing: async (_resource, missing) => (missing.otherPaths === undefined ? undefined : missing),
+        storedKeys: async (resource, context, self) =>
+          await keysAt(resource, context, self, async () => await self.indexFile(resource, context)),
       }),
       listing: documentClass<RepositoryProxy, Listing>({
         about: 'Pointer documents of the generations, as they are read.',

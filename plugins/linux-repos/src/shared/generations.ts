@@ -1,5 +1,6 @@
 import type { Content, Parsed } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
+import { published, type Status } from './status.js';
 
 /** The largest list of generations that is read, in bytes. */
 const LARGEST = 16 * 1024 * 1024;
@@ -12,21 +13,30 @@ export interface Generation {
   readonly at: number;
   /** The date that the upstream gives it; milliseconds since the epoch. */
   readonly date?: number | undefined;
+  /** The time from which on clients refuse it; milliseconds since the epoch. */
+  readonly validUntil?: number | undefined;
   /** SHA-256 of its pointer documents, in hex, by their name below the root. */
   readonly pointers: Readonly<Record<string, string>>;
 }
 
-/** The generations of one root, newest first. */
-export interface Generations extends Parsed {
+/** What is kept of one root: its generations and its state. */
+export interface Kept {
+  /** Newest first; at least one. */
   readonly list: readonly Generation[];
+  readonly status: Status;
 }
+
+/** The generations of one root, as they are read. */
+export interface Generations extends Parsed, Kept {}
 
 /** Reads the generations that were written by `printGenerations`. */
 export async function readGenerations(content: Content): Promise<Generations> {
   const text = Buffer.from(await content.bytes(LARGEST)).toString('utf8');
-  const list = JSON.parse(text) as Generation[];
+  const read = JSON.parse(text) as Kept | Generation[];
+  // The form of before had no state.
+  const { list, status = published(list[0]?.at ?? 0) } = Array.isArray(read) ? { list: read } : read;
   if (!Array.isArray(list) || list.length === 0) throw malformed('generations', 'there are none');
-  return { weight: 4 * text.length, list };
+  return { weight: 4 * text.length, list, status };
 }
 
 /** The generations with a new one, without those that nobody can still need. */
@@ -36,7 +46,7 @@ export function withGeneration(
   { keep, since }: { readonly keep: number; readonly since: number },
 ): readonly Generation[] {
   const others = earlier.filter(({ id }) => id !== added.id);
-  // One that was replaced a moment ago is that of clients who have just begun.
+  // One that was replaced a while ago is that of clients who have begun before.
   const kept = others.filter((_, index) => index < keep - 1 || (others[index - 1] ?? added).at >= since);
   return [added, ...kept.slice(0, MOST)];
 }
@@ -49,6 +59,6 @@ export function generationAt(list: readonly Generation[], time: number): Generat
   return list.find(({ at }) => at <= time);
 }
 
-export function printGenerations(list: readonly Generation[]): string {
-  return JSON.stringify(list);
+export function printGenerations({ list, status }: Kept): string {
+  return JSON.stringify({ list, status });
 }

@@ -1,9 +1,12 @@
-import { durationOption } from '@entrepot/core/formats';
+import { durationOption, timeoutOption, type QuantityOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 import { parseTime } from './times.js';
 
-const time = durationOption();
-const duration = z.string({ error: time.expected }).transform(time.read);
+const duration = durationOf(durationOption());
+
+function durationOf({ expected, read }: QuantityOption) {
+  return z.string({ error: expected }).transform(read);
+}
 
 /** The options of a repository of any of the formats. */
 export const repositoryOptions = z.strictObject({
@@ -45,6 +48,14 @@ export const repositoryOptions = z.strictObject({
     .max(10_000)
     .default(3)
     .describe('Earlier states of a suite whose index files and packages are still found.'),
+  refreshInterval: duration
+    .optional()
+    .describe(
+      'How often suites that clients have used within 14 days are refreshed when nobody asks. 0: never. Default: 1h; pacman: 2m.',
+    ),
+  refreshTimeout: durationOf(timeoutOption())
+    .prefault('2m')
+    .describe('How long a refresh may take; the last state is served on after that.'),
   leaseFor: duration
     .prefault('2m')
     .describe('How long a client that reads index files by their names keeps the state that it began with.'),
@@ -78,6 +89,8 @@ export const repositoryOptions = z.strictObject({
 export const PROXY_KEYS: readonly string[] = [
   'signatures',
   'unindexed',
+  'refreshInterval',
+  'refreshTimeout',
   'roots',
   'frozen',
   'allowRollback',

@@ -2,13 +2,15 @@ import {
   EntrepotError,
   type Clock,
   type Integrity,
+  type Logger,
   type RepositoryFacts,
   type RequestHead,
   type ResolveContext,
   type Resource,
+  type Root,
   type Route,
 } from '@entrepot/core';
-import { compileGlob, Lru } from '@entrepot/core/formats';
+import { Lru } from '@entrepot/core/formats';
 import { distributionAt } from './distribution.js';
 import { NO_FILES, type Format, type ListedFile, type Listing, type Signatures } from './format.js';
 import { generationAt, type Generation, type Generations } from './generations.js';
@@ -27,7 +29,12 @@ import {
   mainPackageList,
   packageList,
   pointer,
+  rootsOf,
+  upstreamPath,
 } from './resources.js';
+import { RootMemory } from './root-memory.js';
+import { renew } from './renew.js';
+import type { Status } from './status.js';
 
 /** The bound on packages whose index is remembered. */
 const MOST_KNOWN = 20_000;
@@ -41,12 +48,32 @@ interface RootState {
   readonly list: readonly Generation[];
 }
 
+/** Parts of a proxy. */
+export interface ProxyParts {
+  readonly options: RepositoryOptions;
+  readonly repository: Pick<RepositoryFacts, 'upstreams'>;
+  readonly signatures: Signatures;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How often roots are refreshed when nobody asks, where the options do not say; milliseconds. Absent: an hour. */
+  readonly refreshInterval?: number | undefined;
+}
+
+const HOUR = 3_600_000;
+
+/** The time after a refresh within which a missing package does not cause another one; milliseconds. */
+const REFRESHED_LATELY = 30_000;
+
 /** A proxy of repositories of one format. */
 export class RepositoryProxy {
   readonly format: Format;
   readonly options: RepositoryOptions;
   readonly signatures: Signatures;
   readonly clock: Clock;
+  /** How often roots are refreshed when nobody asks; milliseconds. 0: never. */
+  readonly refreshInterval: number;
+  readonly roots: RootMemory;
+  readonly #logger: Logger;
   /** The date of the newest main document of each root: a mirror with an older one is passed over. */
   readonly newest = new Map<string, number>();
   /** Hosts that a path may begin with, where each upstream is a server of its own. */
@@ -54,26 +81,31 @@ export class RepositoryProxy {
   /** The path of the first upstream. */
   readonly #place: string;
   readonly #leases: Leases;
-  readonly #mayBeRoot: readonly ((path: string) => boolean)[];
   #kept: { readonly keys: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
   /** Packages that were found lately, by the generations that were looked into. */
   readonly #known = new Lru<Route>(MOST_KNOWN);
+  /** The roots that they were found in, by their keys. */
+  readonly #rootOfFound = new Lru<string>(MOST_KNOWN);
 
-  constructor(
-    format: Format,
-    options: RepositoryOptions,
-    { upstreams }: Pick<RepositoryFacts, 'upstreams'>,
-    signatures: Signatures,
-    clock: Clock,
-  ) {
+  constructor(format: Format, parts: ProxyParts) {
+    const { options, repository, signatures, clock, logger, refreshInterval = HOUR } = parts;
     this.format = format;
     this.options = options;
     this.signatures = signatures;
     this.clock = clock;
-    this.#scopes = new Set(upstreams.flatMap(({ scope }) => scope ?? []));
-    this.#place = URL.parse(upstreams[0]?.url ?? '')?.pathname ?? '';
+    this.refreshInterval = options.refreshInterval ?? refreshInterval;
+    this.roots = new RootMemory(options.roots);
+    this.#logger = logger;
+    this.#scopes = new Set(repository.upstreams.flatMap(({ scope }) => scope ?? []));
+    this.#place = URL.parse(repository.upstreams[0]?.url ?? '')?.pathname ?? '';
     this.#leases = new Leases(options.leaseFor);
-    this.#mayBeRoot = options.roots.allow.map((glob) => compileGlob(glob));
+  }
+
+  /** Logs that a root has come into another state. */
+  tell(root: string, before: Root['state'], { state, error }: Status): void {
+    if (state === before) return;
+    const level = state === 'active' ? 'info' : 'warn';
+    this.#logger[level]({ root: root || '.', before, state, reason: error }, 'a root is in another state');
   }
 
   route(head: RequestHead): Route | undefined {
@@ -85,17 +117,21 @@ export class RepositoryProxy {
     if (route === undefined || !('path' in route) || route.path === undefined) return route;
     const { path } = route;
     const scope = decodeURIComponent(path.slice(0, Math.max(0, path.indexOf('/'))));
-    return this.#scopes.has(scope) ? { ...route, path: path.slice(path.indexOf('/') + 1), scope } : route;
+    if (!this.#scopes.has(scope)) return route;
+    const below = (one: string): string => one.slice(one.indexOf('/') + 1);
+    return { ...route, path: below(path), otherPaths: route.otherPaths?.map(below), scope };
   }
 
   /** A pointer document of a root, as a client gets it now. The client keeps its generation. */
   async pointer({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
     const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
     const time = asOf ?? this.options.frozen.get(root);
-    await this.#requireRoot(root, context);
-    const { list } = await this.#generations(root, context, time !== undefined);
+    await this.roots.require(root, context);
+    const kept = await this.#generations(root, context, time !== undefined);
+    const { list, status } = kept;
+    if (time === undefined) this.roots.noteUse(root, context.now, kept);
     const current = time === undefined ? list[0] : generationAt(list, time);
-    if (current === undefined) return undefined;
+    if (current === undefined || (time === undefined && status.state === 'removed')) return undefined;
     if (asOf === undefined) this.#leases.take(context, root, current.id);
     const sha256 = current.pointers[name];
     return sha256 === undefined ? undefined : pointer(root, name, sha256);
@@ -110,7 +146,7 @@ export class RepositoryProxy {
     const { format } = this;
     const root = (await this.#rootOf(path, context)) ?? format.guessedRoot(path);
     if (root === undefined) return auxiliary(path);
-    await this.#requireRoot(root, context);
+    await this.roots.require(root, context);
     const name = path.slice(format.pathOf(root, '').length);
     // Who has begun to read one gets that, whatever the mirrors have by now.
     const isChosen =
@@ -121,8 +157,10 @@ export class RepositoryProxy {
       if (sum !== undefined) {
         // A mirror may have packages by their sums, too, and policy judges those by their paths.
         const file = format.fileBySum?.(read, sum.hex);
-        if (file !== undefined) return indexAt(path, file.integrity);
-        continue;
+        if (file === undefined) continue;
+        const [own] = Array.from(read.files).find(([, other]) => other.integrity.hex === file.integrity.hex) ?? [];
+        const otherPaths = own === undefined ? [] : [upstreamPath(format.pathOf(root, own))];
+        return { ...indexAt(path, file.integrity), otherPaths };
       }
       const file = read.files.get(name);
       if (file !== undefined) return index(format, root, name, file, read);
@@ -133,14 +171,15 @@ export class RepositoryProxy {
   }
 
   /** A package, by the index that lists it. */
-  async file({ attributes }: Resource, context: ResolveContext): Promise<Route | undefined> {
+  async file({ attributes }: Resource, context: ResolveContext, isNewestFirst = false): Promise<Route | undefined> {
     const { path, asOf } = attributes as { path: string; asOf?: number };
     const states: RootState[] = [];
     for (const root of await this.#roots(context)) {
       const names = this.format.namesBelow(path, root);
       if (names.length === 0) continue;
       const found = await this.#generations(root, context, true).catch(notThere);
-      if (found !== undefined) states.push({ root, names, list: this.#inOrder(root, found.list, context, asOf) });
+      if (found === undefined) continue;
+      states.push({ root, names, list: isNewestFirst ? found.list : this.#inOrder(root, found.list, context, asOf) });
     }
     const kept = this.#keptIndexes(await context.keys(INDEXES));
     const place = [path, kept.size, ...states.map(({ list }) => list[0]?.id)].join('\n');
@@ -153,6 +192,21 @@ export class RepositoryProxy {
     throw new EntrepotError('not-found', `no index that was asked for here lists ${path}`, {
       code: 'NOT_INDEXED',
     });
+  }
+
+  /**
+   * A package that no mirror has, by the newest index that they have now. `undefined`: it was asked for lately, or the root is frozen.
+   * @param missing the package by the index of before
+   */
+  async fileAfterRefresh(resource: Resource, missing: Resource, context: ResolveContext): Promise<Route | undefined> {
+    const root = this.#rootOfFound.get(missing.key);
+    if (root === undefined || resource.attributes?.['asOf'] !== undefined || this.options.frozen.has(root))
+      return undefined;
+    const { status } = await this.#generations(root, context, true);
+    const isNew = Math.abs(context.now - status.triedAt) < REFRESHED_LATELY;
+    if (!isNew) await renew(root, context);
+    const found = await this.file(resource, context, true);
+    return isNew && found !== undefined && 'key' in found && found.key === missing.key ? undefined : found;
   }
 
   /** The keys as a set, which is made once for each list of them. */
@@ -180,7 +234,10 @@ export class RepositoryProxy {
         for (const list of listsOf(read, state, mainOf(format, state.root, generation.pointers).sha256)) {
           const { document } = await context.document<PackageList>(list);
           const row = state.names.map((name) => document.find(name)).find((found) => found !== undefined);
-          if (row !== undefined) return format.artifact(path, row, this.#distributionOf(read, state.root));
+          if (row === undefined) continue;
+          const found = format.artifact(path, row, this.#distributionOf(read, state.root));
+          if ('key' in found) this.#rootOfFound.set(found.key, state.root);
+          return found;
         }
       }
       return undefined;
@@ -214,7 +271,7 @@ export class RepositoryProxy {
   }
 
   async #generations(root: string, context: ResolveContext, cached = false): Promise<Generations> {
-    return (await context.document<Generations>(generations(root, cached))).document;
+    return (await context.document<Generations>(generations(root, cached ? 'never' : undefined))).document;
   }
 
   async #listing(root: string, generation: Generation, context: ResolveContext): Promise<Listing> {
@@ -228,29 +285,13 @@ export class RepositoryProxy {
   }
 
   async #roots(context: ResolveContext): Promise<readonly string[]> {
-    return (await context.keys(GENERATIONS))
-      .map((key) => key.slice(GENERATIONS.length))
-      .map((root) => (root === '.' ? '' : root));
+    return rootsOf(await context.keys(GENERATIONS));
   }
 
   async #rootOf(path: string, context: ResolveContext): Promise<string | undefined> {
     const roots = await this.#roots(context);
     const around = roots.filter((root) => path.startsWith(this.format.pathOf(root, '')));
     return around.sort((one, other) => other.length - one.length)[0];
-  }
-
-  /** @throws EntrepotError `forbidden` for a root that is not to be kept here */
-  async #requireRoot(root: string, context: ResolveContext): Promise<void> {
-    const roots = await this.#roots(context);
-    if (roots.includes(root)) return;
-    if (!this.#mayBeRoot.some((fits) => fits(root)))
-      throw new EntrepotError('forbidden', `${JSON.stringify(root)} is not among roots.allow`, {
-        code: 'ROOT_REFUSED',
-      });
-    if (roots.length >= this.options.roots.most)
-      throw new EntrepotError('forbidden', `${roots.length} are kept, and roots.most allows no more`, {
-        code: 'TOO_MANY_ROOTS',
-      });
   }
 }
 
@@ -260,7 +301,8 @@ export function mainOf(format: Format, root: string, pointers: Generation['point
   return { name, sha256: pointers[name] as string };
 }
 
-function notThere(error: unknown): undefined {
+/** Leaves out what is not there. @throws other errors */
+export function notThere(error: unknown): undefined {
   if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
   throw error;
 }

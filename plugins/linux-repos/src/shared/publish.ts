@@ -1,15 +1,23 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EntrepotError, type ProduceContext, type ProducedFile, type ReadContent, type Resource } from '@entrepot/core';
+import {
+  asEntrepotError,
+  EntrepotError,
+  type ProduceContext,
+  type ProducedFile,
+  type ReadContent,
+  type Resource,
+} from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
-import { printGenerations, readGenerations, withGeneration, type Generation } from './generations.js';
+import { printGenerations, readGenerations, withGeneration, type Generation, type Kept } from './generations.js';
 import { NO_FILES, type Listing, type Taken } from './format.js';
 import { mainOf, type RepositoryProxy } from './proxy.js';
 import { index, indexKey, INDEXES, pointer, upstreamPath } from './resources.js';
+import { afterFailure, afterSuccess, type Status } from './status.js';
 
 /** A pointer document as a mirror has it now. */
-function atUpstream(self: RepositoryProxy, root: string, name: string, cached = false): Resource {
+export function atUpstream(self: RepositoryProxy, root: string, name: string, cached = false): Resource {
   const path = self.format.pathOf(root, name);
   const attributes = { root, name, cached };
   const isList = self.format.read === undefined && self.format.mains(root).includes(name);
@@ -19,24 +27,107 @@ function atUpstream(self: RepositoryProxy, root: string, name: string, cached = 
 
 /**
  * Publishes the generation that the mirrors have now: its pointer documents are verified, and the index files that clients use are
- * here before it counts.
+ * here before it counts. Where the mirrors fail, the generation that was published last goes on with another state.
  */
 export async function publishGeneration(
   { key, attributes }: Resource,
   context: ProduceContext,
   self: RepositoryProxy,
 ): Promise<readonly ProducedFile[]> {
-  const { root } = attributes as { root: string };
-  const earlier = context.kept === undefined ? [] : (await readGenerations(context.kept)).list;
-  const [last] = earlier;
-  if (last?.date !== undefined) self.newest.set(root, last.date);
-  const added = await newGeneration(root, last, context, self);
-  const { keepGenerations: keep, leaseFor } = self.options;
-  const since = self.clock.now() - leaseFor;
-  const list = added === undefined ? earlier : withGeneration(earlier, added, { keep, since });
+  const { root, isForced } = attributes as { root: string; isForced: boolean };
+  const earlier = context.kept === undefined ? undefined : await readGenerations(context.kept);
+  const { status, list } = await refreshed(root, earlier, isForced, context, self);
+  const usedAt = Math.max(status.usedAt, self.roots.lastUse(root) ?? 0);
   const path = join(context.folder, 'generations');
-  await writeFile(path, printGenerations(list));
+  await writeFile(path, printGenerations({ list, status: { ...status, usedAt } }));
   return [{ key, path, mediaType: 'application/json' }];
+}
+
+async function refreshed(
+  root: string,
+  earlier: Kept | undefined,
+  isForced: boolean,
+  context: ProduceContext,
+  self: RepositoryProxy,
+): Promise<Kept> {
+  const now = self.clock.now();
+  if (earlier !== undefined && !isForced && isLeftAlone(earlier.status, now)) return earlier;
+  const [last] = earlier?.list ?? [];
+  if (last?.date === undefined) self.newest.delete(root);
+  else self.newest.set(root, last.date);
+  if (earlier === undefined) self.roots.await(root, now);
+  try {
+    const added = await within(self.options.refreshTimeout, root, newGeneration(root, last, context, self));
+    const list = added === undefined ? (earlier?.list ?? []) : withAdded(earlier?.list ?? [], added, self);
+    const status = afterSuccess(earlier?.status, list[0] ?? {}, now);
+    self.roots.settle(root);
+    self.tell(root, earlier?.status.state ?? 'pending', status);
+    return { list, status };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    const failure = asEntrepotError(error, 'plugin', `Refreshing ${root} failed`);
+    if (earlier === undefined) {
+      if (failure.kind === 'not-found') self.roots.settle(root);
+      else self.roots.await(root, now, failure.message);
+    }
+    // What was never published is not kept, and faults of our own say nothing of mirrors.
+    if (earlier === undefined || !OF_MIRRORS.has(failure.kind)) throw failure;
+    const status = afterFailure(earlier.status, failure, now, root);
+    self.tell(root, earlier.status.state, status);
+    return { list: earlier.list, status };
+  }
+}
+
+/** The kinds of errors that mirrors are at fault for. */
+const OF_MIRRORS: ReadonlySet<string> = new Set<EntrepotError['kind']>([
+  'not-found',
+  'forbidden',
+  'bad-request',
+  'integrity',
+  'upstream-unavailable',
+]);
+
+/** Whether it is too early to ask mirrors again although a client does. A clock that was ahead does not count. */
+function isLeftAlone({ state, retryAt = 0 }: Status, now: number): boolean {
+  return state === 'blocked' && now < retryAt && retryAt - now < LONGEST_WAIT;
+}
+
+/** No wait after a failure is longer, in milliseconds. */
+const LONGEST_WAIT = 2 * 3_600_000;
+
+/** The time for which generations are found after they were replaced; milliseconds. */
+const KEPT_FOR = 86_400_000;
+
+function withAdded(earlier: readonly Generation[], added: Generation, self: RepositoryProxy): readonly Generation[] {
+  const { keepGenerations: keep, leaseFor } = self.options;
+  // A clock that goes back does not bring one before another.
+  const at = Math.max(added.at, (earlier[0]?.at ?? -1) + 1);
+  return withGeneration(earlier, { ...added, at }, { keep, since: added.at - Math.max(leaseFor, KEPT_FOR) });
+}
+
+/** @throws EntrepotError `upstream-unavailable` for work that takes longer than `limit` milliseconds; it goes on behind */
+async function within<Result>(limit: number, root: string, work: Promise<Result>): Promise<Result> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () =>
+      late.reject(
+        new EntrepotError(
+          'upstream-unavailable',
+          `refreshing ${root || 'the repository'} took longer than ${limit} ms`,
+          {
+            status: 504,
+            code: 'UPSTREAM_TIMEOUT',
+          },
+        ),
+      ),
+    limit,
+  );
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => {});
+  }
 }
 
 /** @returns `undefined`: the mirrors have the one that was published last */
@@ -63,7 +154,7 @@ async function newGeneration(
   for (const { name, sha256 } of taken) await context.read(pointer(root, name, sha256));
   const pointers = Object.fromEntries(taken.map(({ name, sha256 }) => [name, sha256]));
   const id = createHash('sha256').update(JSON.stringify(pointers)).digest('hex').slice(0, 16);
-  return { id, at: self.clock.now(), date: listing.date, pointers };
+  return { id, at: self.clock.now(), date: listing.date, validUntil: listing.validUntil, pointers };
 }
 
 /** The index files of the new generation that clients used of the last one. */

@@ -6,9 +6,20 @@ export const GENERATIONS = 'generations/';
 /** The prefix of the keys of index files. */
 export const INDEXES = 'index/';
 
-/** The generations of a root. @param cached whether no mirror is to be asked */
-export function generations(root: string, cached = false): Resource {
-  return { class: 'generations', key: `${GENERATIONS}${root || '.'}`, attributes: { root, cached } };
+/** The generations of a root. @param ask whether mirrors are asked: `never`, or also before their time */
+export function generations(root: string, ask?: 'never' | 'now'): Resource {
+  const attributes = { root, cached: ask === 'never', isForced: ask === 'now' };
+  return { class: 'generations', key: generationsKey(root), attributes };
+}
+
+/** The key of the generations of a root. */
+export function generationsKey(root: string): string {
+  return `${GENERATIONS}${root || '.'}`;
+}
+
+/** The roots of which generations are kept, by their keys. */
+export function rootsOf(keys: readonly string[]): string[] {
+  return keys.map((key) => key.slice(GENERATIONS.length)).map((root) => (root === '.' ? '' : root));
 }
 
 /** A pointer document of one generation. */
@@ -16,7 +27,8 @@ export function pointer(root: string, name: string, sha256: string): Resource {
   return { class: 'pointer', key: pointerKey(sha256), attributes: { root, name, sha256 } };
 }
 
-function pointerKey(sha256: string): string {
+/** The key of a pointer document of a generation. */
+export function pointerKey(sha256: string): string {
   return `pointer/${sha256}`;
 }
 
@@ -28,7 +40,9 @@ export function listing(root: string, name: string, sha256: string): Resource {
 /** An index file that a listing has at `name`. */
 export function index(format: Format, root: string, name: string, file: ListedFile, listing: Listing): Resource {
   const path = format.pathOf(root, name);
-  return indexAt(format.placeOf?.(path, file, listing) ?? path, file.integrity);
+  const place = format.placeOf?.(path, file, listing) ?? path;
+  // A mirror may announce index files by their sums and lack them.
+  return { ...indexAt(place, file.integrity), ...(place !== path && { otherPaths: [upstreamPath(path)] }) };
 }
 
 /** An index file by its sum. @param path where mirrors have it */

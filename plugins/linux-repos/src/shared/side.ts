@@ -3,6 +3,7 @@ import { classesOf, type ClassFacts } from './classes.js';
 import type { Format, Signatures } from './format.js';
 import type { RepositoryOptions } from './options.js';
 import { RepositoryProxy } from './proxy.js';
+import { ROOTS } from './roots.js';
 import { OpenPgpSignatures } from './signatures.js';
 
 /** The services that a proxy needs. */
@@ -23,9 +24,11 @@ export function proxySide<Options extends RepositoryOptions = RepositoryOptions>
 ) {
   return {
     classes: classesOf(format, facts),
+    roots: ROOTS,
     create: async ({ options, repository, services }: Created<Options>): Promise<RepositoryProxy> => {
       const signatures = await openSignatures(options.signatures, services.logger);
-      return new RepositoryProxy(format, options, repository, signatures, services.clock);
+      const { refreshInterval } = facts;
+      return new RepositoryProxy(format, { ...services, options, repository, signatures, refreshInterval });
     },
   };
 }

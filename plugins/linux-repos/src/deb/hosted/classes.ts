@@ -84,7 +84,6 @@ export const HOSTED_CLASSES = {
         replace: [...replace, { key, mediaType, coordinates, attributes }],
         remove,
         expect: [...expect, { key }],
-        reply: { status: 201 },
       };
     },
   }),
