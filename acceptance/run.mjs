@@ -34,6 +34,7 @@ import { pythonReal } from './scenarios/python-real.mjs';
 import { reload } from './scenarios/reload.mjs';
 import { replicas } from './scenarios/replicas.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
+import { rpmHosted } from './scenarios/rpm-hosted.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
@@ -80,7 +81,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
-                       first-hour, python, go, policy, oci, deb, deb-hosted or helm;
+                       first-hour, python, go, policy, oci, deb, deb-hosted, rpm-hosted or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -90,6 +91,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --deb                apt behind archives that change every 200 ms, one of them kept by reprepro, 500 rounds of 20 clients instead of the
                        few of --hermetic, and 100 rounds past the server and through apt-cacher-ng; 25 clients of a package of 100 MB,
                        the first of which reads 1 KB/s; and a repository of one's own with 2,000 packages, instead of 100
+  --rpm                a repository of one's own for dnf and zypper with 2,000 packages, instead of 50
   --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
   --image              the image of deploy/Dockerfile, built and run without a daemon; the first time its bases are made (two minutes)
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
@@ -109,6 +111,7 @@ const LONG = /** @type {const} */ ([
   'rubygems',
   'image',
   'deb',
+  'rpm',
   'policy',
   'bytes',
   'crash',
@@ -161,6 +164,7 @@ const { values } = parseArgs({
     rubygems: { type: 'boolean', default: false },
     image: { type: 'boolean', default: false },
     deb: { type: 'boolean', default: false },
+    rpm: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -196,6 +200,7 @@ if (values.help) {
     await deb(tally, { rounds: 500, clients: 20, megabytes: 100, peerRounds: 100 });
     await debHosted(tally, { packages: 2_000 });
   }
+  if (values.rpm) await rpmHosted(tally, { packages: 2_000 });
   if (values.policy) {
     const families = {
       npm: chooseClients([]),
@@ -231,6 +236,7 @@ if (values.help) {
     if (wants('database')) await databaseOutage(tally);
     if (wants('deb')) await deb(tally, { rounds: 20, clients: 4, megabytes: 5, peerRounds: 0 });
     if (wants('deb-hosted')) await debHosted(tally, { packages: 100 });
+    if (wants('rpm-hosted')) await rpmHosted(tally, { packages: 50 });
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
     if (wants('reload')) await reload(tally, { rounds: 6, wrong: 2 });
