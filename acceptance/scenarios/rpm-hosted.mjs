@@ -18,6 +18,8 @@ const PASSPHRASE = 'a passphrase';
 const TREE = 'el9/noarch';
 /** Uploads at the same time. */
 const AT_ONCE = 20;
+/** Files of one package. */
+const MANY_FILES = 5000;
 /** Packages of one specification. */
 const PACKAGES_OF_ONE = 200;
 
@@ -202,6 +204,7 @@ async function compared(tally, { folder, server }) {
       ['--qf', `%{name}\n${all.join('\n')}`, 'rich*'],
       ['--list', 'rich*'],
       ['--changelogs', 'rich*'],
+      ['--whatprovides', `/usr/share/rich-many/a-file-of-this-name-${MANY_FILES}`],
       ['--whatprovides', '/usr/bin/rich'],
       ['--whatprovides', '/usr/share/rich/a&b'],
     ];
@@ -362,7 +365,12 @@ Says ]]> & "more".
 Summary: Documents
 Requires: rich = 1:%{version}-%{release}
 %description doc
+%package many
+Summary: So many files that the header is read in a thread
+%description many
 %install
+mkdir -p %{buildroot}/usr/share/rich-many
+for number in $(seq ${MANY_FILES}); do echo > %{buildroot}/usr/share/rich-many/a-file-of-this-name-$number; done
 mkdir -p %{buildroot}/usr/bin %{buildroot}/etc/rich %{buildroot}/usr/share/rich %{buildroot}/var/log
 echo hi | tee %{buildroot}/usr/bin/rich %{buildroot}/etc/rich/conf '%{buildroot}/usr/share/rich/a&b' > %{buildroot}/var/log/rich.log
 %post
@@ -374,6 +382,8 @@ true
 %ghost /var/log/rich.log
 %files doc
 /usr/share/rich
+%files many
+/usr/share/rich-many
 %changelog
 ${Array.from({ length: 12 }, (_, index) => `* Tue Jan 06 2026 A & <a@example.com> - 1.0-${12 - index}\n- change ${12 - index}\n`).join('')}`;
   return await rpmbuild(folder, `rich-${version}`, spec);

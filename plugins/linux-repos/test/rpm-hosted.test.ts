@@ -285,3 +285,14 @@ it('has lines for dnf, zypper and curl that lead to it', async () => {
   expect((await repository.ask({ method: 'PUT', path, body: rpm({}) })).status).toBe(201);
   expect(await listedFiles(repository, '')).toEqual([fileOf({})]);
 });
+
+it('has lines with a place for a password, where each client reads it', () => {
+  const repository = { name: 'rpms', kind: 'proxy', upstreams: [] } as const;
+  const setups = plugin.clients?.setup?.({ baseUrl: 'https://example.com/rpms', repository, guarded: true }) ?? [];
+  const [dnf = [], zypper = []] = setups.map(({ steps }) => steps.filter(({ kind }) => kind === 'file'));
+  expect(dnf.map(({ text }) => text)).toEqual([expect.stringMatching(/^username=USER\npassword=PASSWORD$/m)]);
+  expect(zypper).toMatchObject([
+    { path: '/etc/zypp/credentials.d/rpms', text: 'username=USER\npassword=PASSWORD' },
+    { text: expect.stringContaining('baseurl=https://example.com/rpms/?credentials=rpms\n') as string },
+  ]);
+});
