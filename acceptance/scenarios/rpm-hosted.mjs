@@ -103,7 +103,7 @@ async function signed(tally, { folder, server }) {
       succeeded(await client.trust(join(folder, 'other.asc')));
       const result = await client.update();
       assert.notEqual(result.code, 0, outputOf(result));
-      assert.match(outputOf(result), /signature|signed/i);
+      assert.match(outputOf(result), /Bad GPG signature|signed with an unknown key/);
     });
   }
   await tally.check('hosted rpm: both upgrade at once, after a restart as well', async () => {
@@ -235,6 +235,7 @@ async function unsigned(tally, { folder, server }) {
         const strict = await new Root(join(folder, `${name}-strict`)).open(settings);
         const result = await strict.update();
         assert.notEqual(result.code, 0, outputOf(result));
+        assert.match(outputOf(result), /GPG signature is not available|is not signed|unsigned/);
       }
     },
   );
@@ -370,7 +371,7 @@ Summary: So many files that the header is read in a thread
 %description many
 %install
 mkdir -p %{buildroot}/usr/share/rich-many
-for number in $(seq ${MANY_FILES}); do echo > %{buildroot}/usr/share/rich-many/a-file-of-this-name-$number; done
+for number in $(seq ${version === '2' ? MANY_FILES : 1}); do echo > %{buildroot}/usr/share/rich-many/a-file-of-this-name-$number; done
 mkdir -p %{buildroot}/usr/bin %{buildroot}/etc/rich %{buildroot}/usr/share/rich %{buildroot}/var/log
 echo hi | tee %{buildroot}/usr/bin/rich %{buildroot}/etc/rich/conf '%{buildroot}/usr/share/rich/a&b' > %{buildroot}/var/log/rich.log
 %post

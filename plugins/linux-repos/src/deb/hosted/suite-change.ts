@@ -1,8 +1,8 @@
-import { subtle } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { EntrepotError, type Expectation, type HostedContext, type ReceivedEntry } from '@entrepot/core';
 import { printState, readReplaced, withReplaced } from '../../shared/hosted/replaced-files.js';
+import { sha256Of } from '../../shared/hosted/sums.js';
 import type { DebHosted } from './hosted.js';
 import { KEY, listName } from './keys.js';
 import { withStanzas, type StanzaEdit } from './package-list.js';
@@ -136,8 +136,7 @@ class Lists {
   }
 
   async #write(name: string, bytes: Buffer, mediaType: string): Promise<void> {
-    // Off the event loop.
-    const sha256 = Buffer.from(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
+    const sha256 = await sha256Of(bytes);
     this.#files.set(name, { sha256, size: bytes.length });
     this.written.push({ key: KEY.index(this.#suite, name, sha256), bytes, mediaType });
   }

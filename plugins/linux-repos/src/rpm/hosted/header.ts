@@ -78,7 +78,8 @@ export class Header {
   /** The texts of a tag, in their order. None: it is not there. */
   texts(tag: number): Generator<string, undefined> {
     const entry = this.#entries.get(tag) ?? { type: TYPE.strings, offset: 0, count: 0 };
-    if (entry.type !== TYPE.strings) throw wrongType(tag, 'texts');
+    // Some tools write one text as what is no list.
+    if (entry.type !== TYPE.strings && entry.type !== TYPE.string) throw wrongType(tag, 'texts');
     return this.#texts(tag, entry);
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Content } from '@entrepot/core';
 import { builtProgram, WorkerLimitError, WorkerPool } from '@entrepot/core/formats';
 import { ByteReader, hashed } from '../../shared/hosted/byte-reader.js';
+import { sha256Of } from '../../shared/hosted/sums.js';
 import { describe, describing, type DescribeTask, type Description } from './describe.js';
 import { broken, Header, readHeaderBytes } from './header.js';
 import { SIGNATURE_TAG, TAG } from './tags.js';
@@ -42,7 +43,7 @@ export async function readRpm({ size, stream }: Pick<Content, 'size' | 'stream'>
     await reader.skip(padding);
     const signature = Header.parse(signatureBytes, 'its signature header');
     const bytes = await readHeaderBytes(reader, 'its header');
-    requireSum(signature.text(SIGNATURE_TAG.sha256), createHash('sha256').update(bytes).digest('hex'), 'header');
+    requireSum(signature.text(SIGNATURE_TAG.sha256), await sha256Of(bytes), 'header');
     await requirePayload(reader, Header.parse(bytes, 'its header'));
     const sha256 = whole.digest('hex');
     const archiveSize =

@@ -1,8 +1,8 @@
-import { subtle } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { EntrepotError, type Expectation, type HostedContext, type ReceivedEntry } from '@entrepot/core';
 import { printState, readReplaced, withReplaced } from '../../shared/hosted/replaced-files.js';
+import { sha256Of } from '../../shared/hosted/sums.js';
 import type { RpmHosted } from './hosted.js';
 import { KEY, LISTS, type ListName } from './keys.js';
 import { documentOf, withPackages, type PackageEdit } from './lists.js';
@@ -16,8 +16,8 @@ interface Publication {
   readonly expect: readonly Expectation[];
 }
 
-/** The largest list that is changed, in bytes: that of files of Fedora, which is the largest there is, has 800 MB unpacked. */
-const LARGEST_LIST = 1024 * 1024 * 1024;
+/** The largest list that is changed, in bytes: that of 50,000 packages with 200 files each. */
+const LARGEST_LIST = 512 * 1024 * 1024;
 
 /** Hooks that change trees are given this, among other things. */
 type ChangeContext = Pick<HostedContext, 'find' | 'list' | 'content'>;
@@ -98,12 +98,8 @@ async function readList(tree: string, name: ListName, { find, content }: ChangeC
 /** Packs a document, off the event loop. */
 async function packed(plain: Buffer): Promise<{ readonly document: ListDocument; readonly bytes: Buffer }> {
   const bytes = await promisify(gzip)(plain);
-  const [sha256, openSha256] = [await sumOf(bytes), await sumOf(plain)];
+  const [sha256, openSha256] = [await sha256Of(bytes), await sha256Of(plain)];
   return { document: { sha256, size: bytes.length, openSha256, openSize: plain.length }, bytes };
-}
-
-async function sumOf(bytes: Buffer): Promise<string> {
-  return Buffer.from(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
 }
 
 function keysOf(tree: string, state: TreeState | undefined): string[] {
