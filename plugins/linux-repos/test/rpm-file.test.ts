@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { pseudoRandom } from '@entrepot/core/testing';
 import { documentOf, withPackages } from '../src/rpm/hosted/lists.js';
 import { LISTS } from '../src/rpm/hosted/keys.js';
 import { readRpm, type RpmFile } from '../src/rpm/hosted/rpm-file.js';
@@ -144,6 +145,29 @@ describe('readRpm', () => {
     const latin = await read(rpm({ bytes: { description: Buffer.from('caf\u{e9} <', 'latin1') } }));
     expect(latin.elements.primary).toContain('<description>café &lt;</description>');
     for (const element of Object.values(elements)) expect(elementsOf(`<all>${element}</all>`)).toHaveLength(1);
+  });
+
+  it('refuses headers with any wrong bytes, or writes what XML can have', async () => {
+    const random = pseudoRandom(11);
+    const below = (most: number): number => Math.floor(random() * most);
+    const files = { folder: '/usr/bin/', names: ['a', 'b'] };
+    let refused = 0;
+    for (let round = 0; round < 1500; round += 1) {
+      const entries = (header: Buffer): Buffer => {
+        // The magic, and the sizes, are what other tests are about.
+        for (let count = below(3); count >= 0; count -= 1) header[16 + below(header.length - 16)] = below(256);
+        return header;
+      };
+      try {
+        const { elements } = await read(rpm({ files, strings: { 1118: ['/usr/bin/'] }, entries }));
+        for (const element of Object.values(elements)) expect(elementsOf(`<all>${element}</all>`)).toHaveLength(1);
+      } catch (error) {
+        expect(error).toMatchObject({ kind: 'bad-request' });
+        refused += 1;
+      }
+    }
+    expect(refused).toBeGreaterThan(300);
+    expect(refused).toBeLessThan(1400);
   });
 
   it('reads a header with a hundred thousand files', async () => {
