@@ -130,7 +130,7 @@ export class RepositoryProxy {
     const time = asOf ?? this.options.frozen.get(root);
     await this.roots.require(root, context);
     const isMain = this.format.mains(root).includes(name);
-    const begun = isMain ? this.#leases.paired(context, root) : this.#leases.beside(context, root);
+    const begun = isMain ? this.#leases.probed(context, root) : this.#leases.of(context, root);
     const kept = await this.#generations(root, context, time !== undefined || begun !== undefined);
     const { list, status } = kept;
     if (time === undefined) this.roots.noteUse(root, context.now, kept);
