@@ -207,10 +207,10 @@ if (values.help) {
   if (values.rubygems) await rubygems(tally);
   if (values.image) await image(tally);
   if (values.all) await aptReal(tally);
+  if (values.rpm) await rpm(tally, { rounds: 300, clients: 20 });
+  if (values.pacman) await pacman(tally, { rounds: 300, clients: 20 });
+  if (values.apk) await apk(tally, { rounds: 1000, clients: 20 });
   if (values.deb) {
-    if (values.rpm) await rpm(tally, { rounds: 300, clients: 20 });
-    if (values.pacman) await pacman(tally, { rounds: 300, clients: 20 });
-    if (values.apk) await apk(tally, { rounds: 1000, clients: 20 });
     await deb(tally, { rounds: 500, clients: 20, megabytes: 100, peerRounds: 100 });
     await debHosted(tally, { packages: 2_000 });
   }

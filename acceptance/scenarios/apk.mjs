@@ -7,6 +7,7 @@ import { ApkReader } from '../clients/apk.mjs';
 import { flipped, TRUSTING, withAddresses, withLinuxScene } from '../servers/linux-scene.mjs';
 import { note } from '../tally.mjs';
 import { changed, poisoned } from './linux-poison.mjs';
+import { judgedApk, linuxPolicy } from './linux-policy.mjs';
 import { race } from './linux-race.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
@@ -23,6 +24,7 @@ export async function apk(tally, { rounds, clients }) {
     return;
   }
   await usual(tally);
+  await linuxPolicy(tally, judgedApk);
   await poison(tally);
   await apkRace(tally, { rounds, clients });
 }

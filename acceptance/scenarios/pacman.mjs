@@ -7,6 +7,7 @@ import { outputOf } from '@entrepot/fixtures/run-command';
 import { flipped, succeeded, TRUSTING, withAddresses, withLinuxScene } from '../servers/linux-scene.mjs';
 import { note } from '../tally.mjs';
 import { changed, poisoned } from './linux-poison.mjs';
+import { judgedPacman, linuxPolicy } from './linux-policy.mjs';
 import { race } from './linux-race.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
@@ -33,6 +34,7 @@ export async function pacman(tally, { rounds, clients }) {
     return;
   }
   await usual(tally);
+  await linuxPolicy(tally, judgedPacman);
   await poison(tally);
   await pacmanRace(tally, { rounds, clients });
 }

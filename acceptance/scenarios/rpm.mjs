@@ -7,6 +7,7 @@ import { outputOf } from '@entrepot/fixtures/run-command';
 import { RpmReader } from '../clients/rpm-reader.mjs';
 import { succeeded, withLinuxScene } from '../servers/linux-scene.mjs';
 import { note } from '../tally.mjs';
+import { judgedRpm, linuxPolicy } from './linux-policy.mjs';
 import { rpmPoison } from './rpm-poison.mjs';
 import { rpmRace } from './rpm-race.mjs';
 
@@ -62,6 +63,7 @@ export async function rpm(tally, { rounds, clients }) {
   }
   await usual(tally, programs);
   await zchunk(tally);
+  await linuxPolicy(tally, judgedRpm);
   await rpmPoison(tally, programs);
   await rpmRace(tally, programs, { rounds, clients });
 }
