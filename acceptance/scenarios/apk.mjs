@@ -144,9 +144,10 @@ async function apkRace(tally, { rounds, clients }) {
       );
       const round = async (/** @type {ApkReader} */ reader) =>
         await readHello(reader).then(
-          () => undefined,
-          (error) => String(error),
+          (bytes) => ({ bytes }),
+          (error) => ({ problem: String(error) }),
         );
+      await /** @type {ApkReader} */ (all[0]).update();
       const groups = [{ name: 'a reader', rounds, clients: all.map((reader) => () => round(reader)) }];
       const publish = async (/** @type {number} */ number) => {
         archive.add('hello', `1.${number}-r0`);

@@ -1,9 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { get } from '@entrepot/fixtures/get';
 import { PORTAL, withLinuxScene } from '../servers/linux-scene.mjs';
 
 /** @import { DebMirror } from '../servers/deb-mirror.mjs' */
+/** @import { EntrepotServer } from '../servers/entrepot.mjs' */
 /** @import { Tally } from '../tally.mjs' */
 
 /** @typedef {{ files: Map<string, Buffer>, add(name: string, version: string): unknown, publish(): Promise<void> }} Archive */
@@ -102,9 +104,22 @@ export async function changed(tally, format, what, { spoils, served, isKnown = f
       [first.spoil, second.spoil] = spoils(old, next);
       await readAll('meanwhile', served === 'old' ? bytesOf(old, '1.1') : bytesOf(next, '1.2'));
       first.spoil = second.spoil = isFirst;
-      await atLast(() => readAll('at-last', bytesOf(next, '1.2')));
+      await atLast(async () => {
+        await refresh(server);
+        await readAll('at-last', bytesOf(next, '1.2'));
+      });
     });
   });
+}
+
+/** As an administrator does: mirrors that have failed are left alone for half a minute. @param {EntrepotServer} server */
+async function refresh(server) {
+  const api = `${server.url}/-/api/v1/roots`;
+  const { roots } = JSON.parse((await get(`${api}?repository=own`)).body.toString());
+  for (const { name } of roots) {
+    const form = JSON.stringify({ repository: 'own', root: name });
+    await get(`${api}/refresh`, { method: 'POST', body: form, headers: { 'content-type': 'application/json' } });
+  }
 }
 
 /** How long it may take until clients get what mirrors have: that they lack something is remembered for five seconds. */

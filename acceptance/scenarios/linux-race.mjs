@@ -1,8 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sha256 } from '@entrepot/fixtures/deb-archive';
 import { note } from '../tally.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
+
+/** What a round came to: the bytes of the package, or what went wrong. @typedef {{ bytes: Buffer } | { problem: string }} Round */
 
 /** Between two states of a repository, in milliseconds. */
 const BETWEEN = 200;
@@ -13,8 +16,8 @@ const BETWEEN = 200;
  * @param {string} name of the format
  * @param {object} race
  * @param {(number: number) => Promise<void>} race.publish the next state; the first one has been published
- * @param {readonly { name: string, rounds: number, clients: (() => Promise<string | undefined>)[] }[]} race.groups of clients: each client
- *   does a round from nothing, and gives what went wrong
+ * @param {readonly { name: string, rounds: number, clients: (() => Promise<Round>)[] }[]} race.groups of clients: each client
+ *   does a round from nothing
  */
 export async function race(tally, name, { publish, groups }) {
   const over = new AbortController();
@@ -36,10 +39,14 @@ export async function race(tally, name, { publish, groups }) {
           /** @type {Record<string, number>} */
           const failures = {};
           const examples = new Set();
-          const loop = async (/** @type {() => Promise<string | undefined>} */ round) => {
+          /** @type {Set<string>} */
+          const states = new Set();
+          const loop = async (/** @type {() => Promise<Round>} */ round) => {
             while (left-- > 0) {
-              const text = await round();
-              if (text === undefined) continue;
+              const result = await round();
+              if ('bytes' in result) states.add(sha256(result.bytes));
+              if ('bytes' in result) continue;
+              const text = result.problem;
               const kind = /mismatch|corrupt|checksum|signature|unexpected size/i.test(text) ? 'mismatches' : 'others';
               failures[kind] = (failures[kind] ?? 0) + 1;
               if (examples.size < 3) examples.add(text.slice(0, 1500));
@@ -47,7 +54,7 @@ export async function race(tally, name, { publish, groups }) {
           };
           await Promise.all(clients.map(loop));
           note(
-            `${name}: ${rounds} rounds of ${who} while ${published} states were published: ${JSON.stringify(failures)}`,
+            `${name}: ${rounds} rounds of ${who} while ${published} states were published, of which they saw ${states.size}: ${JSON.stringify(failures)}`,
           );
           assert.deepEqual(failures, {}, [...examples].join('\n'));
         },

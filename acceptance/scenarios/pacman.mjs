@@ -158,9 +158,10 @@ async function pacmanRace(tally, { rounds, clients }) {
       const round = async (/** @type {Pacman} */ client) => {
         await client.forget();
         const result = await client.run('-Syw', 'hello');
-        const packages = await client.downloaded();
-        return result.code === 0 && packages.length === 1 ? undefined : outputOf(result);
+        const [bytes] = await client.downloaded();
+        return result.code === 0 && bytes !== undefined ? { bytes } : { problem: outputOf(result) };
       };
+      succeeded(await /** @type {Pacman} */ (all[0]).run('-Sy'));
       const groups = [{ name: 'pacman', rounds, clients: all.map((client) => () => round(client)) }];
       const publish = async (/** @type {number} */ number) => {
         await archive.add('hello', `1.${number}`);

@@ -20,6 +20,7 @@ const PROGRAMS = 2;
 export async function rpmRace(tally, programs, { rounds, clients }) {
   await withLinuxScene('rpm-race', async ({ folder, mirrored, serve }) => {
     const archive = await RpmArchive.create(join(folder, 'archive'));
+    archive.retains = true;
     const version = (/** @type {number} */ number) => `1.${100_000 + number}`;
     await archive.add('hello', version(0));
     await archive.publish();
@@ -55,18 +56,17 @@ async function ofProgram(client) {
   await client.forget();
   const result = await client.download('hello');
   const packages = await client.downloaded();
-  if (result.code === 0 && packages.length === 1) return undefined;
-  return outputOf(result);
+  const [bytes] = packages;
+  return result.code === 0 && bytes !== undefined ? { bytes } : { problem: outputOf(result) };
 }
 
 /** @param {RpmReader} reader */
 async function ofReader(reader) {
   try {
     const hello = (await reader.packages()).get('hello');
-    if (hello === undefined) return 'no hello is listed';
-    await reader.file(hello);
-    return undefined;
+    if (hello === undefined) return { problem: 'no hello is listed' };
+    return { bytes: await reader.file(hello) };
   } catch (error) {
-    return String(error);
+    return { problem: String(error) };
   }
 }
