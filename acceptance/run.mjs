@@ -36,6 +36,7 @@ import { pythonReal } from './scenarios/python-real.mjs';
 import { reload } from './scenarios/reload.mjs';
 import { replicas } from './scenarios/replicas.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
+import { rpmHosted } from './scenarios/rpm-hosted.mjs';
 import { rpm } from './scenarios/rpm.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
@@ -83,7 +84,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
-                       first-hour, python, go, policy, oci, deb, deb-hosted or helm;
+                       first-hour, python, go, policy, oci, deb, deb-hosted, rpm-hosted or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -94,7 +95,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
                        few of --hermetic, and 100 rounds past the server and through apt-cacher-ng; 25 clients of a package of 100 MB,
                        the first of which reads 1 KB/s; and a repository of one's own with 2,000 packages, instead of 100
   --rpm                dnf, zypper and readers behind repositories of createrepo_c that change every 200 ms: 300 rounds of dnf and zypper beside
-                       16 readers, instead of the few of --hermetic
+                       16 readers, instead of the few of --hermetic; and a repository of one's own with 2,000 packages, instead of 50
   --pacman             pacman behind repositories of repo-add that change every 200 ms: 300 rounds of 20 clients, instead of the few of
                        --hermetic
   --apk                readers that verify as apk does, behind a repository that changes every 200 ms: 1,000 rounds of 20 clients, instead of
@@ -214,6 +215,7 @@ if (values.help) {
     await deb(tally, { rounds: 500, clients: 20, megabytes: 100, peerRounds: 100 });
     await debHosted(tally, { packages: 2_000 });
   }
+  if (values.rpm) await rpmHosted(tally, { packages: 2_000 });
   if (values.policy) {
     const families = {
       npm: chooseClients([]),
@@ -252,6 +254,7 @@ if (values.help) {
     if (wants('pacman')) await pacman(tally, { rounds: 20, clients: 4 });
     if (wants('apk')) await apk(tally, { rounds: 40, clients: 4 });
     if (wants('deb-hosted')) await debHosted(tally, { packages: 100 });
+    if (wants('rpm-hosted')) await rpmHosted(tally, { packages: 50 });
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
     if (wants('reload')) await reload(tally, { rounds: 6, wrong: 2 });
