@@ -76,8 +76,7 @@ export async function linuxPolicy(tally, format) {
       });
     }
     await tally.check(`${type}: what is good is there on the same ways, and the index is as it was`, async () => {
-      for (const way of ways(pathOf(archive, 'good')))
-        assert.equal((await get(`${url}/${way}`)).status, 200, way);
+      for (const way of ways(pathOf(archive, 'good'))) assert.equal((await get(`${url}/${way}`)).status, 200, way);
       for (const way of [pointer, `snapshots/${time}/${pointer}`])
         assert.deepEqual((await get(`${url}/${way}`)).body, index);
       assert.deepEqual(index, archive.files.get(pointer));
@@ -90,7 +89,13 @@ export async function linuxPolicy(tally, format) {
           const result = await install(place, name);
           assert.notEqual(result.code, 0, outputOf(result));
           const text = `${result.stdout}\n${result.stderr}`;
-          note(`${type}: ${client} on ${rule}: ${text.split('\n').filter((line) => /403|denied/.test(line)).slice(0, 2).join(' | ')}`);
+          note(
+            `${type}: ${client} on ${rule}: ${text
+              .split('\n')
+              .filter((line) => /403|denied/.test(line))
+              .slice(0, 2)
+              .join(' | ')}`,
+          );
           assert.match(text, /403|Permission to access .* denied/, outputOf(result));
         }
         succeeded(await install(place, 'good'));
@@ -151,7 +156,14 @@ export async function judgedRpm(folder) {
     },
   ]);
   const [prefix, ecosystem] = ['pkg:rpm/rocky-linux-9/', 'Rocky Linux:9'];
-  return { type: 'rpm', prefix, ecosystem, pointer: 'repodata/repomd.xml', archive, clients: Object.fromEntries(programs) };
+  return {
+    type: 'rpm',
+    prefix,
+    ecosystem,
+    pointer: 'repodata/repomd.xml',
+    archive,
+    clients: Object.fromEntries(programs),
+  };
 }
 
 /** @param {string} folder @returns {Promise<Judged>} */
@@ -163,7 +175,8 @@ export async function judgedPacman(folder) {
   const pacman = {
     open: async (/** @type {string} */ place, /** @type {string} */ url) =>
       void (await new Pacman(place).open(`${url}/core/os/x86_64`)),
-    install: async (/** @type {string} */ place, /** @type {string} */ name) => await new Pacman(place).run('-Sy', name),
+    install: async (/** @type {string} */ place, /** @type {string} */ name) =>
+      await new Pacman(place).run('-Sy', name),
   };
   return { type: 'pacman', prefix: 'pkg:alpm/arch/', pointer: 'core/os/x86_64/core.db', archive, clients: { pacman } };
 }

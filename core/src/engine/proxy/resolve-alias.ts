@@ -42,7 +42,12 @@ export class AliasResolution {
 
 /** Lists the keys of what is kept for an alias. */
 export async function keysOfAlias(parts: ReadingParts, alias: AliasResource, now: number): Promise<readonly string[]> {
-  const context = { ...readingContext(parts, now, { keptOnly: true }), client: undefined, connection: undefined, isHead: false };
+  const context = {
+    ...readingContext(parts, now, { keptOnly: true }),
+    client: undefined,
+    connection: undefined,
+    isHead: false,
+  };
   const keys = await alias.storedKeys(context);
   if (keys !== undefined) return keys;
   const found = await alias.resolve(context).catch(notKept);
