@@ -87,6 +87,23 @@ it.each(SIGNED)('serves a signature with its document of %s, in either order', a
   expect(await scene.bytes(signature)).toEqual(last[signature]);
 });
 
+it.each(SIGNED)(
+  'has the signature of %s that it was verified with, once mirrors have another',
+  async (_format, archive, signature) => {
+    const scene = await open(archive, signature);
+    const [old, next] = [await scene.signed('1.0'), await scene.signed('2.0')];
+    let asked = 0;
+    for (const mirror of scene.mirrors) {
+      scene.publish(mirror, old);
+      mirror.handle(`${ROUND}/${signature}`, (_request, response) => {
+        asked += 1;
+        response.end((asked === 1 ? old : next)[signature]);
+      });
+    }
+    for (const path of [archive.pointer, signature]) expect(await scene.bytes(path)).toEqual(old[path]);
+  },
+);
+
 it('takes no page for the key of a repository of rpm', async () => {
   const signature = `${RPM.pointer}.asc`;
   const scene = await open(RPM, signature);

@@ -219,13 +219,31 @@ async function take(
   of?: string,
 ): Promise<Taken | undefined> {
   try {
-    const content = await context.read(atUpstream(self, root, name, { of }));
+    const content = await readFrom(self, root, name, context, of);
     const bytes = await content.bytes(self.format.largestPointer);
     return { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes, of };
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;
   }
+}
+
+async function readFrom(
+  self: RepositoryProxy,
+  root: string,
+  name: string,
+  { read }: ProduceContext,
+  of: string | undefined,
+): Promise<ReadContent> {
+  // A signature that was verified with its document is here; mirrors may have replaced it by now.
+  if (of !== undefined && self.signatures.isChecking) {
+    try {
+      return await read(atUpstream(self, root, name, { cached: true, of }));
+    } catch (error) {
+      if (!(error instanceof EntrepotError && error.kind === 'not-found')) throw error;
+    }
+  }
+  return await read(atUpstream(self, root, name, { of }));
 }
 
 /** Leaves out a document beside the main one whose mirror fails. @throws other errors */
