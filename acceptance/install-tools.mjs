@@ -8,7 +8,7 @@ const USAGE = `node acceptance/install-tools.mjs [--chart | --image | --linux | 
 
   (none)   what \`npm test\` uses: one client for images and one for charts, a registry, the conformance test of registries,
            servers of S3 and of Google Cloud Storage, what several servers share: PostgreSQL, PgBouncer, Redis, and what makes
-           repositories of rpm and pacman
+           repositories of rpm and pacman, with their clients
   --chart  what \`npm run acceptance -- --chart\` uses, and nothing else
   --image  what \`npm run acceptance -- --image\` uses to build and run images, and nothing else
   --linux  what makes repositories of rpm and pacman, and their clients: dnf, zypper, pacman
@@ -44,6 +44,9 @@ const SHORT = [
   'createrepo_c',
   'repo-add',
   'bsdtar',
+  'dnf',
+  'zypper',
+  'pacman',
 ];
 
 /**

@@ -4,6 +4,7 @@ import { chooseClients } from './clients/npm.mjs';
 import { chooseOciClients, OCI_CLIENTS } from './clients/oci.mjs';
 import { choosePythonClients } from './clients/python.mjs';
 import { aptReal } from './scenarios/apt-real.mjs';
+import { apk } from './scenarios/apk.mjs';
 import { backup } from './scenarios/backup.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
@@ -30,12 +31,15 @@ import { mavenHermetic } from './scenarios/maven-hermetic.mjs';
 import { mavenReal } from './scenarios/maven-real.mjs';
 import { ociConformance } from './scenarios/oci-conformance.mjs';
 import { ociHermetic } from './scenarios/oci-hermetic.mjs';
+import { pacman } from './scenarios/pacman.mjs';
 import { policyClients } from './scenarios/policy-clients.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
 import { reload } from './scenarios/reload.mjs';
 import { replicas } from './scenarios/replicas.mjs';
 import { rollingRestart } from './scenarios/rolling-restart.mjs';
+import { rpmHosted } from './scenarios/rpm-hosted.mjs';
+import { rpm } from './scenarios/rpm.mjs';
 import { rubygems } from './scenarios/rubygems.mjs';
 import { s3 } from './scenarios/s3.mjs';
 import { scanners } from './scenarios/scanners.mjs';
@@ -82,7 +86,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
-                       first-hour, python, go, maven, policy, oci, deb, deb-hosted or helm;
+                       first-hour, python, go, maven, policy, oci, deb, deb-hosted, rpm-hosted or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -92,6 +96,12 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --deb                apt behind archives that change every 200 ms, one of them kept by reprepro, 500 rounds of 20 clients instead of the
                        few of --hermetic, and 100 rounds past the server and through apt-cacher-ng; 25 clients of a package of 100 MB,
                        the first of which reads 1 KB/s; and a repository of one's own with 2,000 packages, instead of 100
+  --rpm                dnf, zypper and readers behind repositories of createrepo_c that change every 200 ms: 300 rounds of dnf and zypper beside
+                       16 readers, instead of the few of --hermetic; and a repository of one's own with 2,000 packages, instead of 50
+  --pacman             pacman behind repositories of repo-add that change every 200 ms: 300 rounds of 20 clients, instead of the few of
+                       --hermetic
+  --apk                readers that verify as apk does, behind a repository that changes every 200 ms: 1,000 rounds of 20 clients, instead of
+                       the few of --hermetic
   --rubygems           the plugin of acceptance/plugins/rubygems with real \`gem\` and \`bundle\`
   --image              the image of deploy/Dockerfile, built and run without a daemon; the first time its bases are made (two minutes)
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
@@ -112,6 +122,9 @@ const LONG = /** @type {const} */ ([
   'rubygems',
   'image',
   'deb',
+  'rpm',
+  'pacman',
+  'apk',
   'policy',
   'bytes',
   'crash',
@@ -164,6 +177,9 @@ const { values } = parseArgs({
     rubygems: { type: 'boolean', default: false },
     image: { type: 'boolean', default: false },
     deb: { type: 'boolean', default: false },
+    rpm: { type: 'boolean', default: false },
+    pacman: { type: 'boolean', default: false },
+    apk: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -199,10 +215,14 @@ if (values.help) {
     await aptReal(tally);
     await mavenReal(tally);
   }
+  if (values.rpm) await rpm(tally, { rounds: 300, clients: 20 });
+  if (values.pacman) await pacman(tally, { rounds: 300, clients: 20 });
+  if (values.apk) await apk(tally, { rounds: 1000, clients: 20 });
   if (values.deb) {
     await deb(tally, { rounds: 500, clients: 20, megabytes: 100, peerRounds: 100 });
     await debHosted(tally, { packages: 2_000 });
   }
+  if (values.rpm) await rpmHosted(tally, { packages: 2_000 });
   if (values.policy) {
     const families = {
       npm: chooseClients([]),
@@ -237,7 +257,11 @@ if (values.help) {
     if (wants('matrix')) await faultMatrix(tally, { full: false });
     if (wants('database')) await databaseOutage(tally);
     if (wants('deb')) await deb(tally, { rounds: 20, clients: 4, megabytes: 5, peerRounds: 0 });
+    if (wants('rpm')) await rpm(tally, { rounds: 8, clients: 6 });
+    if (wants('pacman')) await pacman(tally, { rounds: 20, clients: 4 });
+    if (wants('apk')) await apk(tally, { rounds: 40, clients: 4 });
     if (wants('deb-hosted')) await debHosted(tally, { packages: 100 });
+    if (wants('rpm-hosted')) await rpmHosted(tally, { packages: 50 });
     if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
     if (wants('first-hour')) await firstHour(tally, { full: false });
     if (wants('reload')) await reload(tally, { rounds: 6, wrong: 2 });

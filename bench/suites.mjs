@@ -7,6 +7,8 @@ import { scenarios as helmScenarios } from './helm/scenarios.mjs';
 import * as helmServers from './helm/servers.mjs';
 import { scenarios as debScenarios } from './deb/scenarios.mjs';
 import * as debServers from './deb/servers.mjs';
+import { scenarios as rpmScenarios } from './rpm/scenarios.mjs';
+import * as rpmServers from './rpm/servers.mjs';
 import { scenarios as pypiScenarios } from './pypi/scenarios.mjs';
 import * as pypiServers from './pypi/servers.mjs';
 import { makeCertificate } from './lib/install.mjs';
@@ -85,6 +87,15 @@ export const SUITES = {
     runs: 3,
     deadline: 11 * MINUTE,
     results: 'RESULTS-deb.md',
+  },
+  rpm: {
+    servers: Object.values(rpmServers),
+    scenarios: rpmScenarios,
+    launchOrigin: () => launchOrigin(programAt('rpm/origin.mjs'), [String(ROUND_TRIP)]),
+    remarks: REMARKS,
+    runs: 3,
+    deadline: 11 * MINUTE,
+    results: 'RESULTS-rpm.md',
   },
   oci: {
     servers: Object.values(ociServers),

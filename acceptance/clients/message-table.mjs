@@ -99,6 +99,7 @@ function excerptOf(text) {
     .replaceAll(/http:\/\/127\.0\.0\.1:\d+/g, 'http://packages.example.com')
     .replaceAll(/127\.0\.0\.1:\d+/g, 'packages.example.com')
     .replaceAll(/ \[IP: [^\]]*\]/g, '')
+    .replaceAll(/ \(IP: [^)]*\)/g, '')
     .replaceAll(/ in \d+s(?: \d+ms)?/g, '')
     .replaceAll(/\/(?:tmp|root|home)\/[^\s:)]*/g, '…')
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z/g, '2026-01-01T00:00Z')
@@ -106,7 +107,7 @@ function excerptOf(text) {
     .map((line) => line.trimEnd())
     .filter((line) => line !== '' && !/^\s+at |complete log of this run|_logs|^\s*…$/.test(line));
   const telling = lines.filter((line) => told(line) !== 'neither');
-  const failing = lines.filter((line) => /\b(?:error|err|fail|YN00(?:35|82))|403|No matching/i.test(line));
+  const failing = lines.filter((line) => /\b(?:error|err|fail|YN00(?:35|82))|403|denied|No matching/i.test(line));
   const chosen = telling.length > 0 ? telling : failing.length > 0 ? failing : lines;
   return [...new Set(chosen)]
     .slice(0, MOST_LINES)

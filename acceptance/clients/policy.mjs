@@ -1,9 +1,11 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GO_ROTTEN, GO_SUBJECT, IMAGE, ROTTEN, SUBJECT } from '@entrepot/fixtures/policy-packages';
+import { GO_ROTTEN, GO_SUBJECT, IMAGE, ROTTEN, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 import { Apt } from '@entrepot/fixtures/apt';
+import { Pacman } from '@entrepot/fixtures/pacman';
+import { rpmClients } from '@entrepot/fixtures/rpm-clients';
 import { forget, runGo } from './go.mjs';
 import { tryHelm } from './helm.mjs';
 import { runClient } from './npm.mjs';
@@ -265,6 +267,37 @@ export async function aptClient() {
       const result = await client.download(way === 'rotten' ? ROTTEN : `${SUBJECT}=${version}`);
       const [archive] = await client.archives();
       return outcome(result, archive?.split('_')[1]);
+    },
+  };
+}
+
+/** dnf and zypper, as far as this machine has them. @returns {Promise<PolicyClient[]>} */
+export async function rpmPolicyClients() {
+  return Object.entries(await rpmClients()).map(([name, make]) => ({
+    name,
+    version: async () => (await printed([name, '--version'], process.env)).split('\n')[0]?.replace('zypper ', '') ?? '',
+    // Its index names refused versions: there is no range that leads to another one.
+    ways: ['pin', 'rotten'],
+    async get({ folder, url }, way, version) {
+      const client = await make(join(folder, `${name}-home`)).open(`${url}/rocky`);
+      const result = await client.install(way === 'rotten' ? ROTTEN : `${SUBJECT}-${version}`);
+      return outcome(result, /-([\d.]+)-1\.noarch/.exec(await client.installed())?.[1]);
+    },
+  }));
+}
+
+/** Absent where this machine has none. @returns {Promise<PolicyClient | undefined>} */
+export async function pacmanClient() {
+  if (!(await Pacman.isThere())) return undefined;
+  return {
+    name: 'pacman',
+    version: async () => /Pacman v(\S+)/.exec(await printed(['pacman', '--version'], process.env))?.[1] ?? '',
+    ways: ['pin', 'rotten'],
+    async get({ folder, url }, way, version) {
+      const place = way === 'rotten' ? VERSIONS.good : version;
+      const client = await new Pacman(join(folder, 'pacman-home')).open(`${url}/arch/${place}/core/os/x86_64`);
+      const result = await client.run('-Sy', way === 'rotten' ? ROTTEN : SUBJECT);
+      return outcome(result, / ([\d.]+)-1$/.exec(await client.installed())?.[1]);
     },
   };
 }

@@ -12,6 +12,7 @@ import { succeeded, withArchive } from '../servers/deb-scene.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { RepreproArchive } from '../servers/reprepro-archive.mjs';
 import { note } from '../tally.mjs';
+import { until } from './policy-databases.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 
@@ -48,9 +49,12 @@ async function race(tally, { rounds, clients }, isByHash) {
           archive.add('hello', `1.${state}`);
           await archive.publish();
         };
-        const { published, failures, examples } = await loops(all, rounds, publish);
-        note(`deb: ${rounds} rounds ${way} while ${published} states were published: ${JSON.stringify(failures)}`);
+        const { published, failures, examples, versions } = await loops(all, rounds, publish);
+        note(
+          `deb: ${rounds} rounds ${way} while ${published} states were published, ${versions} of them seen: ${JSON.stringify(failures)}`,
+        );
         assert.deepEqual(failures, {}, examples.join('\n'));
+        await assertCurrent(/** @type {Apt} */ (all[0]), `1.${published}`);
       },
     );
   });
@@ -75,7 +79,8 @@ async function reprepro(tally, { rounds, clients, peerRounds }, folder) {
     const names = Array.from({ length: clients }, (_, index) => join(folder, `racer-${index}`));
     const all = await Promise.all(names.map((name) => new Apt(name).open([source])));
     succeeded(await /** @type {Apt} */ (all[0]).run('update'));
-    return await loops(all, turns, () => archive.publish('hello'));
+    const found = await loops(all, turns, () => archive.publish('hello'));
+    return { ...found, client: /** @type {Apt} */ (all[0]) };
   };
   try {
     await archive.publish('hello');
@@ -84,16 +89,19 @@ async function reprepro(tally, { rounds, clients, peerRounds }, folder) {
     await tally.check(
       `deb: ${clients} clients, ${rounds} rounds, an archive that reprepro changes all the time`,
       async () => {
-        const { published, failures, examples } = await running(`${server.url}/debian`, rounds);
-        note(`deb: ${rounds} rounds while reprepro published ${published} states: ${JSON.stringify(failures)}`);
+        const { published, failures, examples, versions, client } = await running(`${server.url}/debian`, rounds);
+        note(
+          `deb: ${rounds} rounds while reprepro published ${published} states, ${versions} of them seen: ${JSON.stringify(failures)}`,
+        );
         assert.deepEqual(failures, {}, examples.join('\n'));
+        await assertCurrent(client, archive.version);
       },
     );
     if (peerRounds === 0) return;
     const count = async (/** @type {string} */ way, /** @type {string} */ place) => {
-      const { published, failures } = await running(place, peerRounds);
+      const { published, failures, versions } = await running(place, peerRounds);
       note(
-        `deb: ${peerRounds} rounds ${way} while reprepro published ${published} states: ${JSON.stringify(failures)}`,
+        `deb: ${peerRounds} rounds ${way} while reprepro published ${published} states, ${versions} of them seen: ${JSON.stringify(failures)}`,
       );
     };
     await count('past the server', archive.url);
@@ -146,12 +154,16 @@ async function loops(clients, rounds, publish) {
   const failures = {};
   /** @type {string[]} */
   const examples = [];
+  const versions = new Set();
   const loop = async (/** @type {Apt} */ client) => {
     while (left-- > 0) {
       await client.forget();
       const updated = await client.run('update');
       const result = updated.code === 0 ? await client.download('hello') : updated;
-      if (result.code === 0 && !/^[EW]: /m.test(updated.stderr)) continue;
+      if (result.code === 0 && !/^[EW]: /m.test(updated.stderr)) {
+        for (const name of await client.archives()) versions.add(name);
+        continue;
+      }
       const text = updated.stderr + result.stderr;
       const kind = /mismatch|unexpected size/i.test(text) ? 'mismatches' : 'others';
       failures[kind] = (failures[kind] ?? 0) + 1;
@@ -161,7 +173,17 @@ async function loops(clients, rounds, publish) {
   await Promise.all(clients.map(loop));
   over.abort();
   await publishing;
-  return { published, failures, examples };
+  return { published, failures, examples, versions: versions.size };
+}
+
+/** Checks that a client has the last state soon after the archive rests. @param {Apt} client @param {string} version */
+async function assertCurrent(client, version) {
+  await until(`version ${version}`, async () => {
+    await client.forget();
+    succeeded(await client.run('update'));
+    succeeded(await client.download('hello'));
+    return (await client.archives()).includes(`hello_${version}_all.deb`);
+  });
 }
 
 /** @param {string} folder @param {string} name @returns {Promise<string>} a new folder */

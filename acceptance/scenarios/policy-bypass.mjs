@@ -104,6 +104,8 @@ function doorsTo(upstreams, version, { isMalicious }) {
     ]),
     ...documents('Helm', ['/helm/index.yaml', '/helm/index.json', '/helm/index.yaml?x=1'], ['*/*', 'application/json']),
     ...debDoors(upstreams, version),
+    ...artifacts('RPM', linuxWays('/rocky', pathIn(upstreams.rpm?.archive.files, `/${SUBJECT}-${version}-`))),
+    ...artifacts('pacman', linuxWays('/arch', pathIn(upstreams.pacman?.files, `/${SUBJECT}-${version}-`))),
     ...(image === undefined
       ? []
       : [
@@ -168,6 +170,33 @@ function debDoors({ deb }, version) {
     ways.map((way) => `/${way}`),
   );
   return [...here, ...proxied.map((door) => ({ ...door, through: deb.mirror.url }))];
+}
+
+/** @param {Map<string, Buffer> | undefined} files @param {string} part */
+function pathIn(files, part) {
+  return [...(files?.keys() ?? [])].find((path) => path.includes(part));
+}
+
+/** Every door to a package of a repository: its path, and states of the past. @param {string} mount @param {string | undefined} path @returns {string[]} */
+function linuxWays(mount, path) {
+  if (path === undefined) return [];
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const folder = path.slice(0, -name.length);
+  const ways = [
+    path,
+    `${path}?x=1`,
+    `${folder}${name.replaceAll('-', '%2D')}`,
+    path.replaceAll('/', '%2F'),
+    `${folder}./${name}`,
+    `${folder}/${name}`,
+    `${folder}repodata/../${name}`,
+    `${folder}repodata%2F..%2F${name}`,
+    `${path}/`,
+    `${folder}repodata/${name}`,
+  ];
+  const now = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  const states = ways.flatMap((way) => [way, `snapshots/${now}/${way}`, `snapshots/20990101T000000Z/${way}`]);
+  return states.map((way) => `${mount}/${way}`);
 }
 
 const FILE_DOORS = artifacts('files', [

@@ -15,7 +15,16 @@ import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { goClients } from '../clients/go.mjs';
 import { settleMessages } from '../clients/message-table.mjs';
-import { aptClient, goClient, helmClient, npmClient, pythonClient, skopeoClient } from '../clients/policy.mjs';
+import {
+  aptClient,
+  goClient,
+  helmClient,
+  npmClient,
+  pacmanClient,
+  pythonClient,
+  rpmPolicyClients,
+  skopeoClient,
+} from '../clients/policy.mjs';
 import { EntrepotServer, freePort, MAIN } from '../servers/entrepot.mjs';
 import { PolicyUpstreams } from '../servers/policy-upstreams.mjs';
 import { note } from '../tally.mjs';
@@ -50,13 +59,13 @@ const TARBALL = (/** @type {string} */ version) => `/npm/${SUBJECT}/-/${SUBJECT}
  * @param {{ writeDocs: boolean }} options
  */
 export async function policyClients(tally, families, { writeDocs }) {
-  const [apt, skopeo] = [await aptClient(), await skopeoClient()];
+  const [apt, pacman, skopeo] = [await aptClient(), await pacmanClient(), await skopeoClient()];
   const clients = [
     ...families.npm.map(npmClient),
     ...families.python.filter(({ name }) => name === 'uv' || name.startsWith('pip')).map(pythonClient),
     ...(await goClients()).map(goClient),
     ...families.helm.map(helmClient),
-    ...[apt, skopeo].filter((client) => client !== undefined),
+    ...[apt, ...(await rpmPolicyClients()), pacman, skopeo].filter((client) => client !== undefined),
   ];
   await withScratch('policy', async (folder) => {
     const upstreams = new PolicyUpstreams(join(folder, 'upstream'));
@@ -112,8 +121,8 @@ async function run(scene, writeDocs) {
   await tally.check('policy: the same ways lead to a good version', async () => {
     const open = await openDoors(server.url, upstreams);
     for (const format of ['npm', 'PyPI', 'Go', 'Helm', ...present(upstreams)]) {
-      // The index of an archive is signed, and stays as it is.
-      for (const kind of format === 'Debian' ? ['artifact'] : ['artifact', 'document']) {
+      // The index of an archive is signed, or its sums are, and stays as it is.
+      for (const kind of ['Debian', 'RPM', 'pacman'].includes(format) ? ['artifact'] : ['artifact', 'document']) {
         assert.ok((open.get(`${format} ${kind}`) ?? 0) > 0, `${format}: an open way to an ${kind} was expected`);
       }
     }
@@ -127,8 +136,10 @@ async function run(scene, writeDocs) {
 }
 
 /** Formats whose upstreams need programs of this machine. @param {PolicyUpstreams} upstreams */
-function present({ deb, oci }) {
-  return [...(deb === undefined ? [] : ['Debian']), ...(oci === undefined ? [] : ['OCI'])];
+function present({ deb, rpm, pacman, oci }) {
+  return Object.entries({ Debian: deb, RPM: rpm, pacman, OCI: oci }).flatMap(([format, upstream]) =>
+    upstream === undefined ? [] : [format],
+  );
 }
 
 /** Everything is served, and what would be refused is recorded. @param {PolicyScene} scene */

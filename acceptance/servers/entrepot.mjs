@@ -195,11 +195,12 @@ export class EntrepotServer {
   }
 
   #configuration() {
+    const { server = {}, ...more } = this.#more;
     return {
-      server: { listen: `127.0.0.1:${this.#port}` },
+      server: { listen: `127.0.0.1:${this.#port}`, .../** @type {object} */ (server) },
       storage: { path: join(this.#folder, 'blobs') },
       metadata: { path: join(this.#folder, 'entrepot.db') },
-      ...this.#more,
+      ...more,
       repositories: this.#repositories,
     };
   }

@@ -8,8 +8,12 @@ import {
   helmCharts,
   imageSet,
   npmPackages,
+  pacmanFiles,
   pythonProjects,
+  rpmArchive,
 } from '@entrepot/fixtures/policy-packages';
+import { PacmanArchive } from '@entrepot/fixtures/pacman-archive';
+import { RpmArchive } from '@entrepot/fixtures/rpm-archive';
 import { Apt } from '@entrepot/fixtures/apt';
 import { DebMirror } from './deb-mirror.mjs';
 import { HelmUpstream } from './helm-upstream.mjs';
@@ -39,6 +43,10 @@ export class PolicyUpstreams {
   });
   /** Absent: this machine has no apt. @type {{ archive: DebArchive, mirror: DebMirror, keyring: string } | undefined} */
   deb;
+  /** Absent: this machine does not make repositories of RPM packages. @type {{ archive: RpmArchive, mirror: DebMirror } | undefined} */
+  rpm;
+  /** Absent: this machine does not make repositories of pacman. @type {{ files: Map<string, Buffer>, mirror: DebMirror } | undefined} */
+  pacman;
   image = imageSet();
   /** Absent: this machine has no registry program. @type {UpstreamRegistry | undefined} */
   oci;
@@ -59,6 +67,14 @@ export class PolicyUpstreams {
       await writeFile(keyring, archive.keyring);
       this.deb = { archive, mirror: await new DebMirror(() => archive.files).start(), keyring };
     }
+    if (await RpmArchive.isThere()) {
+      const archive = await rpmArchive(join(this.#folder, 'rpm'));
+      this.rpm = { archive, mirror: await new DebMirror(() => archive.files).start() };
+    }
+    if (await PacmanArchive.isThere()) {
+      const files = await pacmanFiles(join(this.#folder, 'pacman'));
+      this.pacman = { files, mirror: await new DebMirror(() => files).start() };
+    }
     const binary = await UpstreamRegistry.program();
     if (binary === undefined) return this;
     this.oci = new UpstreamRegistry(this.#folder, { binary, tokens: false });
@@ -69,7 +85,7 @@ export class PolicyUpstreams {
 
   async stop() {
     for (const origin of [this.npm, this.python, this.go, this.helm, this.files]) await origin.stop();
-    await this.deb?.mirror.stop();
+    for (const upstream of [this.deb, this.rpm, this.pacman]) await upstream?.mirror.stop();
     await this.oci?.stop();
   }
 
@@ -83,6 +99,12 @@ export class PolicyUpstreams {
       files: { type: 'files', upstream: this.files.url, rules: [{ match: '**', policy: 'immutable' }] },
       ...(this.deb !== undefined && {
         debian: { type: 'deb', upstream: this.deb.mirror.url, signatures: { keyrings: [this.deb.keyring] } },
+      }),
+      ...(this.rpm !== undefined && {
+        rocky: { type: 'rpm', upstream: this.rpm.mirror.url, signatures: { mode: 'off' } },
+      }),
+      ...(this.pacman !== undefined && {
+        arch: { type: 'pacman', upstream: this.pacman.mirror.url, signatures: { mode: 'off' } },
       }),
       ...(this.oci !== undefined && { oci: { type: 'oci', upstream: this.oci.url } }),
     };

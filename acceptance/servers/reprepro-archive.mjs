@@ -82,10 +82,15 @@ export class RepreproArchive extends Origin {
     return join(this.#folder, 'archive.asc');
   }
 
+  /** The version that was published last. */
+  get version() {
+    return `1.${this.#version}`;
+  }
+
   /** Publishes the next version of a package. Those before stay in the pool, as archives of some size let them. @param {string} name */
   async publish(name) {
     this.#version += 1;
-    const version = `1.${this.#version}`;
+    const { version } = this;
     const file = join(this.#folder, `${name}_${version}_all.deb`);
     await writeFile(file, debFile({ name, version }, randomBytes(100)));
     const flags = ['--silent', '--keepunreferencedfiles', '--section', 'misc', '--priority', 'optional'];

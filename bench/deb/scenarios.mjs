@@ -6,9 +6,10 @@ import { provideTool } from '@entrepot/fixtures/tools';
 import { sha256 } from '../lib/fixtures.mjs';
 import { cpuSeconds, run, stop } from '../lib/processes.mjs';
 import { runRates } from '../lib/rates.mjs';
-import { rotated, summarise } from '../lib/statistics.mjs';
+import { summarise } from '../lib/statistics.mjs';
 import { launchEntrepot } from '../servers/entrepot.mjs';
 import { packagePath } from './fixtures.mjs';
+import { updateBytes } from './update-bytes.mjs';
 
 const PEERS = ['entrepot', 'nginx', 'nginx-copy', 'apt-cacher-ng'];
 const CLIENT_PEERS = ['entrepot', 'apt-cacher-ng'];
@@ -32,6 +33,8 @@ function rate(name, { title, bars }) {
         expected: async () => sha256((await bench.origin.prepare(`/${path}`)).body),
         digest: sha256,
         connections: 16,
+        // apt-cacher-ng closes those that wait.
+        agent: false,
         seconds: 3,
         field: 'requestsPerSecond',
         bars,
@@ -40,56 +43,14 @@ function rate(name, { title, bars }) {
   };
 }
 
-/** The bytes that the upstream sends for one client that updates: past the servers, then through each that has nothing yet. */
-const update = {
-  id: 'update-bytes',
-  title: 'apt update of one client: bytes from the upstream',
-  async run(bench) {
-    const samples = new Map();
-    for (let turn = 0; turn < bench.options.runs && bench.timeLeft(); turn++) {
-      const launched = [{ id: 'direct', archive: bench.origin.origin }];
-      try {
-        for (const id of CLIENT_PEERS.filter((id) => bench.has(id)))
-          launched.push(await bench.launch(id, `update-${turn}`));
-        for (const server of rotated(launched, turn)) {
-          const before = await bench.origin.traffic();
-          const milliseconds = await updateOnce(bench, server.archive);
-          const after = await bench.origin.traffic();
-          const sample = {
-            upstreamKilobytes: (after.bytes - before.bytes) / 1000,
-            upstreamRequests: after.requests - before.requests,
-            milliseconds,
-          };
-          samples.set(server.id, [...(samples.get(server.id) ?? []), sample]);
-        }
-      } finally {
-        await Promise.all(launched.filter(({ started }) => started).map(({ started }) => stop(started)));
-      }
-    }
-    const rows = [...samples].map(([id, all]) => summarise(id, all, 'upstreamKilobytes'));
-    const direct = rows.find(({ server }) => server === 'direct').upstreamKilobytes;
-    return {
-      kind: 'upstreamBytes',
-      notes: [],
-      rows: rows.map((row) => ({ ...row, times: row.upstreamKilobytes / direct })),
-      bars: [{ most: 1.1, of: 'times', unit: 'times the bytes of the client itself' }],
-    };
-  },
-};
-
 /** @returns the time that it took, in milliseconds */
-async function updateOnce(bench, archive) {
-  const folder = await bench.folder();
-  try {
-    const keyring = join(folder, 'archive.asc');
-    await writeFile(keyring, bench.origin.keyring);
-    const client = await new Apt(join(folder, 'root')).open([`deb [signed-by=${keyring}] ${archive} stable main`]);
-    const { code, stderr, milliseconds } = await client.run('update');
-    if (code !== 0) throw new Error(`apt-get update on ${archive}: ${stderr}`);
-    return milliseconds;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+async function updateOnce(folder, archive, { keyring }) {
+  const file = join(folder, 'archive.asc');
+  await writeFile(file, keyring);
+  const client = await new Apt(join(folder, 'root')).open([`deb [signed-by=${file}] ${archive} stable main`]);
+  const { code, stderr, milliseconds } = await client.run('update');
+  if (code !== 0) throw new Error(`apt-get update on ${archive}: ${stderr}`);
+  return milliseconds;
 }
 
 const measured = new WeakMap();
@@ -165,7 +126,7 @@ function installation(way, most) {
 export const scenarios = [
   rate('small', { title: '20 KB', bars: [] }),
   rate('large', { title: '1 MB', bars: [{ against: 'nginx', least: 0.7 }] }),
-  update,
+  updateBytes({ title: 'apt update of one client: bytes from the upstream', peers: CLIENT_PEERS, updateOnce }),
   installation('cold', 1.1),
   installation('warm', 1),
 ];

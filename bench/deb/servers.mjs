@@ -24,7 +24,7 @@ export const entrepot = {
 };
 
 /** A plain cache: it knows nothing of archives. */
-function plain(nginx) {
+export function plain(nginx) {
   return {
     ...nginx,
     async launch(settings) {

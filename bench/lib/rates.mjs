@@ -8,6 +8,7 @@ const WARM_UP_SECONDS = 1;
 /**
  * One URL of every server under load, out of its cache. `one`: `servers`, `urlOf(server, bench)`, `headers`,
  * `expected(bench)` (the digest of the right body), `digest(body)`, `connections`, `seconds`, `field`, `bars`;
+ * `agent`: of the requests before the load, `false` for a connection each;
  * `conditional`: with the tag of the answer, which has to be met by 304. A server that does not answer as it has to is left out with a note.
  * Shows the number of requests to the upstream meanwhile: not every peer keeps what it is asked for here.
  */
@@ -48,7 +49,7 @@ async function warmUp(one, server, expected, notes, bench) {
   }
   const headers = { ...one.headers };
   let answer;
-  for (let turn = 0; turn < 3; turn++) answer = await get(url, { headers });
+  for (let turn = 0; turn < 3; turn++) answer = await get(url, { headers, agent: one.agent });
   if (answer.status !== 200) {
     notes.push(`${server.id} answers ${answer.status}`);
     return undefined;

@@ -25,6 +25,8 @@ export function bodyAt(at) {
 /** Does random things until a schedule is over. Servers may go at any time. */
 class Worker {
   counts = { answers: 0, refused: 0 };
+  /** What came in place of the last answer that did not. */
+  failure = '';
   #url;
 
   /** @param {string} url */
@@ -47,8 +49,11 @@ class Worker {
 
   /** The answer; `undefined` where it did not come, or not all of it. @param {string} path @param {{ method?: string, body?: Buffer }} [options] */
   async ask(path, options) {
-    const found = await get(this.#url + path, options).catch(() => undefined);
-    if (found?.complete !== true) return undefined;
+    const found = await get(this.#url + path, options).catch((error) => void (this.failure = String(error)));
+    if (found?.complete !== true) {
+      if (found !== undefined) this.failure = `${found.status}, and ${found.body.length} bytes of the body`;
+      return undefined;
+    }
     this.counts.answers += 1;
     return found;
   }
@@ -139,7 +144,7 @@ export class HostedWorker extends Worker {
   async verify() {
     for (const path of this.#files.keys()) {
       const found = await this.ask(path);
-      assert.ok(found !== undefined, `${path}: an answer was expected`);
+      assert.ok(found !== undefined, `${path}: an answer was expected, found ${this.failure}`);
       this.#assertPossible(path, found);
     }
   }
@@ -165,7 +170,7 @@ export class ProxyWorker extends Worker {
   async verify() {
     for (const path of this.#asked) {
       const found = await this.ask(path);
-      assert.ok(found !== undefined, `${path}: an answer was expected`);
+      assert.ok(found !== undefined, `${path}: an answer was expected, found ${this.failure}`);
       assertRight(path, found);
     }
     this.#asked.clear();

@@ -32,8 +32,13 @@ export interface ReadingContext {
 export interface ResolveContext extends ReadingContext {
   /** The client's address. Absent: it is not known. */
   readonly client: string | undefined;
-  /** Names the connection that the request came by, among those of this process. Absent: it is not known. */
+  /**
+   * Names the connection of the client, among those of this process. Absent: it is not known, as behind a proxy, whose connections are for
+   * everybody.
+   */
   readonly connection: string | undefined;
+  /** Whether the client only asks for the headers (HEAD). */
+  readonly isHead: boolean;
 }
 
 /**

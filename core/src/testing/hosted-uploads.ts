@@ -25,7 +25,12 @@ export interface HostedUpload {
   /** For `deletes`: the request that removes it. */
   readonly remove?: TestRequest;
   /** For `lists`: a document, and a text that is in it only while this is there. */
-  readonly listed?: { readonly in: TestRequest | string; readonly as: string };
+  readonly listed?: {
+    readonly in: TestRequest | string;
+    readonly as: string;
+    /** Reads the text that is looked in where `in` only leads to it, from the body of that. Absent: the body itself. */
+    readonly text?: (body: Buffer, ask: TestRepository['ask']) => Promise<string>;
+  };
 }
 
 /** A protocol plugin with what the suite for hosted repositories needs. */
@@ -77,8 +82,9 @@ export async function assertListed(
   const label = `${labelOf(listed.in)} ${when}`;
   if (expected) assert.equal(reply.status, 200, `${label}: ${describeReply(reply)}`);
   else assert.ok([200, 404].includes(reply.status), `${label}: expected 200 or 404, found ${describeReply(reply)}`);
-  const shown = reply.status === 200 && reply.body.includes(listed.as);
-  assert.equal(shown, expected, `${label}: whether ${JSON.stringify(listed.as)} is in it`);
+  const { as, text = async () => reply.body } = listed;
+  const shown = reply.status === 200 && (await text(reply.body, repository.ask)).includes(as);
+  assert.equal(shown, expected, `${label}: whether ${JSON.stringify(as)} is in it`);
 }
 
 /** Lists the keys of all entries, with their digests. */

@@ -78,6 +78,19 @@ describe('a mirror with wrong bytes', () => {
     expect([asked(upstream), asked(other)]).toEqual([1, 1]);
   });
 
+  it('is asked after one whose fault is older, where all have sent some', async () => {
+    const { get, upstream, other } = await open(SMALL);
+    upstream.serve('/index', { body: '<html>' });
+    other.serve('/index', { body: '<html>' });
+    expect((await get('/index')).status).toBe(502);
+    other.serve('/index', { body: '{}' });
+    expect(await (await get('/index')).text()).toBe('{}');
+    // Its fault is the newer one.
+    expect([asked(upstream), asked(other)]).toEqual([2, 2]);
+    expect(await (await get('/index')).text()).toBe('{}');
+    expect([asked(upstream), asked(other)]).toEqual([2, 3]);
+  });
+
   it('is an error where the others are no better', async () => {
     const { get, upstream, other, entries } = await open(SMALL);
     upstream.serve('/file', { body: 'the bytez' });

@@ -31,6 +31,19 @@ const upload = (name: string): HostedUpload => ({
   listed: { in: '/list/files/', as: `files/${name} ` },
 });
 
+/** The same, where the document that is asked for leads to another one. */
+const led = (name: string): HostedUpload => ({
+  ...upload(name),
+  listed: {
+    in: '/list/files/',
+    as: `(files/${name})`,
+    async text(_body, ask) {
+      const { body } = await ask('/list/files/');
+      return body.toString().replaceAll(/(files\/\S+) /g, '($1)');
+    },
+  },
+});
+
 interface Shelf extends ProtocolInstance {
   /** Memory of its own, which the right shelf does not use. */
   readonly memory: Set<string>;
@@ -89,7 +102,7 @@ function subject({ classes, cleanup: cleaning, route = routeShelf }: ShelfChange
       },
     },
   });
-  return { plugin, uploads: ['a', 'b', 'dir/c'].map(upload) };
+  return { plugin, uploads: [upload('a'), led('b'), upload('dir/c')] };
 }
 
 /** A shelf that names things of some classes otherwise. */

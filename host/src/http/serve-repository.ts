@@ -92,7 +92,9 @@ class HttpRequest implements EngineRequest {
   /** Looked for when it is asked: only aliases need it. */
   get connection(): string | undefined {
     const { remoteAddress, remotePort } = this.body.socket;
-    return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`;
+    // The connections of a proxy are for all of its clients, by turns.
+    const isOwn = remotePort !== undefined && remoteAddress === this.client;
+    return isOwn ? `${remoteAddress} ${remotePort}` : undefined;
   }
 
   /** Looked for when it is asked: only changes need it. */

@@ -173,6 +173,18 @@ describe('a stream', () => {
   });
 });
 
+it('names the connection of a client, and none of a proxy, which is for all of its clients', async () => {
+  const seen: (string | undefined)[] = [];
+  const handler: Handler = ({ connection }) => {
+    seen.push(connection);
+    return reply(Buffer.from('whole'));
+  };
+  const server = await serve([repository('/files', handler)], { trusted: ['127.0.0.1'] });
+  await (await fetch(`${server.url}/files/a`)).text();
+  await (await fetch(`${server.url}/files/a`, { headers: { 'X-Forwarded-For': '10.0.0.1' } })).text();
+  expect(seen).toEqual([expect.stringMatching(/^127\.0\.0\.1 \d+$/), undefined]);
+});
+
 describe('a client that goes while it waits', () => {
   it('aborts the request, and what comes for it later is closed', async () => {
     const body = Readable.from(['late']);

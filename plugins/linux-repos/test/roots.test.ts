@@ -61,7 +61,21 @@ describe('the state of a suite', () => {
     ]);
   });
 
-  it('leaves mirrors alone that have failed, and not where an administrator asks', async () => {
+  it('ends with the next answer of the mirror, where it is suspect', async () => {
+    const { freshness } = (await openScene()).engine.definition;
+    const impatient = { ...freshness, generations: { ...freshness['generations']!, freshFor: 1000 } };
+    const scene = await openScene({}, undefined, undefined, { definition: { freshness: impatient } });
+    await scene.ask(POINTER);
+    failWith(scene, 500);
+    scene.clock.advance(2000);
+    await scene.ask(POINTER);
+    expect(await stateOf(scene)).toBe('suspect');
+    await scene.publish(1000);
+    scene.clock.advance(2000);
+    expect((await scene.ask(POINTER)).headers['x-cache-state']).toBeUndefined();
+  });
+
+  it('leaves mirrors alone that have refused, and not where an administrator asks', async () => {
     const scene = await openScene();
     await scene.ask(POINTER);
     failWith(scene, 403);

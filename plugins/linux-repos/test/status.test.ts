@@ -28,6 +28,11 @@ describe('the state of a root', () => {
     });
   });
 
+  it('is no more than suspect where mirrors have what does not go together', () => {
+    const changing = new EntrepotError('upstream-unavailable', 'another sum', { code: 'UPSTREAM_MALFORMED' });
+    expect(after(Array.from({ length: 20 }, (_, at) => [changing, at + 1])).state).toBe('suspect');
+  });
+
   it('is blocked at once where mirrors refuse', () => {
     expect(after([[refused, 1]])).toMatchObject({ state: 'blocked', since: MINUTE });
   });

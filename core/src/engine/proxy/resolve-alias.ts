@@ -13,7 +13,8 @@ export class AliasResolution {
   constructor(parts: ReadingParts, { request, client, now }: RequestContext, alias: AliasResource) {
     this.#alias = alias;
     this.#parts = parts;
-    this.#context = { ...readingContext(parts, now), client, connection: request.connection };
+    const isHead = request.method === 'HEAD';
+    this.#context = { ...readingContext(parts, now), client, connection: request.connection, isHead };
   }
 
   /** Finds the resource that it stands for. @throws EntrepotError `not-found` where there is none */
@@ -41,7 +42,12 @@ export class AliasResolution {
 
 /** Lists the keys of what is kept for an alias. */
 export async function keysOfAlias(parts: ReadingParts, alias: AliasResource, now: number): Promise<readonly string[]> {
-  const context = { ...readingContext(parts, now, { keptOnly: true }), client: undefined, connection: undefined };
+  const context = {
+    ...readingContext(parts, now, { keptOnly: true }),
+    client: undefined,
+    connection: undefined,
+    isHead: false,
+  };
   const keys = await alias.storedKeys(context);
   if (keys !== undefined) return keys;
   const found = await alias.resolve(context).catch(notKept);

@@ -21,7 +21,7 @@ export interface EngineRequest {
   readonly mount?: string | undefined;
   /** The client's address. Absent: it is not known. */
   readonly client?: string | undefined;
-  /** Names the connection that it came by, among those of this process. Absent: it is not known. */
+  /** Names the connection of the client, among those of this process. Absent: it is not known, or that of a proxy. */
   readonly connection?: string | undefined;
   /** The place that it was sent from. Absent: it is not known, which is as from elsewhere. */
   readonly sender?: Sender | undefined;

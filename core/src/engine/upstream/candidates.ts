@@ -34,8 +34,9 @@ export class UpstreamChoice {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
   readonly #health = new Map<string, Breaker>();
-  /** Until when places are asked last, by URL. */
-  readonly #distrusted = new Lru<number>(MAX_DISTRUSTED, () => 1);
+  /** Until when places are asked last, and in which order, by URL. */
+  readonly #distrusted = new Lru<{ readonly until: number; readonly turn: number }>(MAX_DISTRUSTED, () => 1);
+  #turn = 0;
 
   constructor(definition: RepositoryDefinition, services: EngineServices) {
     this.#definition = definition;
@@ -61,11 +62,12 @@ export class UpstreamChoice {
     const inOrder = [path as string, ...otherPaths].flatMap((one) =>
       asked.map((upstream): Candidate => ({ url: joinUrl(upstream.url, one), upstream })),
     );
-    const isDistrusted = ({ url }: Candidate): boolean => (this.#distrusted.get(url.href) ?? 0) > now;
-    const candidates = [
-      ...inOrder.filter((candidate) => !isDistrusted(candidate)),
-      ...inOrder.filter((candidate) => isDistrusted(candidate)),
-    ];
+    const turnOf = ({ url }: Candidate): number => {
+      const { until = 0, turn = 0 } = this.#distrusted.get(url.href) ?? {};
+      return until > now ? turn : 0;
+    };
+    // Of those that sent wrong bytes, the one whose fault is oldest comes first.
+    const candidates = inOrder.toSorted((one, other) => turnOf(one) - turnOf(other));
     const skipped = skipUnhealthy ? passedOver[0] : undefined;
     if (location === undefined) return { candidates, named: 0, skipped };
     const places = [location, ...mirrors].map(locate).map((url): Candidate => {
@@ -90,7 +92,8 @@ export class UpstreamChoice {
 
   /** Notes that `url` sent bytes that are not what was promised: for a while it is asked last. */
   distrust(url: string): void {
-    this.#distrusted.set(url, this.#services.clock.monotonic() + DISTRUSTED_FOR);
+    this.#turn += 1;
+    this.#distrusted.set(url, { until: this.#services.clock.monotonic() + DISTRUSTED_FOR, turn: this.#turn });
   }
 
   /** Notes an answer: it is healthy. */

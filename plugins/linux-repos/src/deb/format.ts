@@ -34,11 +34,11 @@ async function beside(
   _root: string,
   main: Taken,
   { date }: Release,
-  take: (name: string) => Promise<Taken | undefined>,
+  take: (name: string, signed?: Taken) => Promise<Taken | undefined>,
 ): Promise<readonly Taken[]> {
   const plain = main.name === 'Release' ? main : await take('Release').catch(leftOut);
   if (plain === undefined || readRelease(plain.bytes, plain.name).date !== date) return [];
-  const signature = await take('Release.gpg').catch(leftOut);
+  const signature = await take('Release.gpg', plain).catch(leftOut);
   return [...(plain === main ? [] : [plain]), ...(signature === undefined ? [] : [signature])];
 }
 

@@ -52,11 +52,11 @@ function route(head: RequestHead): Resource | undefined {
 
 async function beside(
   _root: string,
-  { name }: Taken,
+  main: Taken,
   _listing: Listing,
-  take: (name: string) => Promise<Taken | undefined>,
+  take: (name: string, signed?: Taken) => Promise<Taken | undefined>,
 ): Promise<readonly Taken[]> {
-  const signature = await take(`${name}.sig`).catch(leftOut);
+  const signature = await take(`${main.name}.sig`, main).catch(leftOut);
   return signature === undefined ? [] : [signature];
 }
 

@@ -10,6 +10,8 @@ const FOLDER = 'repodata';
 const MAIN = `${FOLDER}/repomd.xml`;
 const SIGNATURE = `${MAIN}.asc`;
 const KEY = `${MAIN}.key`;
+/** The sum in the name of an index file. */
+const SUM = /(?<=\/)[0-9a-f]{32,128}-/;
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
   [MAIN]: 'application/xml',
   [SIGNATURE]: 'application/pgp-signature',
@@ -25,8 +27,11 @@ export const RPM: Format = {
   beside,
   signatureOf: (name) => (name === MAIN ? { detached: SIGNATURE } : undefined),
   isSignature: (name) => name === SIGNATURE,
+  isKey: (name) => name === KEY,
   mediaTypeOf: (name) => MEDIA_TYPES[name] as string,
   largestPointer: LARGEST_REPOMD,
+  roleOf: (name) => name.replace(SUM, ''),
+  needed: ({ packageLists }) => packageLists.slice(0, 1),
   guessedRoot: rootOf,
   // A client that has read an earlier repomd.xml asks for what that lists.
   unlisted: (name) => (name.startsWith(`${FOLDER}/`) ? 'earlier' : 'auxiliary'),
@@ -54,11 +59,11 @@ function rootOf(path: string): string | undefined {
 
 async function beside(
   _root: string,
-  _main: Taken,
+  main: Taken,
   _listing: Listing,
-  take: (name: string) => Promise<Taken | undefined>,
+  take: (name: string, signed?: Taken) => Promise<Taken | undefined>,
 ): Promise<readonly Taken[]> {
-  const found = [await take(SIGNATURE).catch(leftOut), await take(KEY).catch(leftOut)];
+  const found = [await take(SIGNATURE, main).catch(leftOut), await take(KEY).catch(leftOut)];
   return found.filter((one) => one !== undefined);
 }
 

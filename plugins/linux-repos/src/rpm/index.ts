@@ -1,24 +1,44 @@
 import { defineProtocolPlugin } from '@entrepot/core';
 import { builtProgram, TableMaker, tableProgram } from '@entrepot/core/formats';
-import { repositoryOptions } from '../shared/options.js';
+import { SigningKey } from '../shared/hosted/signing-key.js';
+import { PROXY_KEYS } from '../shared/options.js';
 import { proxySide, SERVICES } from '../shared/side.js';
 import { clientSetup } from './client-setup.js';
 import { discoverUpstreams } from './discover.js';
 import { RPM } from './format.js';
+import { HOSTED_CLASSES } from './hosted/classes.js';
+import { CLEANUP } from './hosted/cleanup.js';
+import { RpmHosted } from './hosted/hosted.js';
+import { HOSTED_KEYS } from './hosted/options.js';
+import { rpmOptions, type RpmOptions } from './options.js';
 import { readPrimaryRows } from './primary-rows.js';
 
-/** Repositories of RPM packages, for dnf and zypper. */
+export type { RpmOptions } from './options.js';
+
+/** Repositories of RPM packages, for dnf and zypper: proxies, and hosted ones. */
 export default defineProtocolPlugin({
   id: 'rpm',
-  options: repositoryOptions,
+  options: rpmOptions,
   inject: SERVICES,
   clients: { discoverUpstreams: (context) => discoverUpstreams(context), setup: clientSetup },
-  proxy: proxySide(RPM, {
-    pointers: 'repomd.xml, its signature and its key',
-    rows: {
-      maker: new TableMaker(builtProgram(import.meta.url, 'primary-worker', () => tableProgram(readPrimaryRows))),
-      revision: 1,
+  proxy: {
+    ...proxySide<RpmOptions>(RPM, {
+      pointers: 'repomd.xml, its signature and its key',
+      rows: {
+        maker: new TableMaker(builtProgram(import.meta.url, 'primary-worker', () => tableProgram(readPrimaryRows))),
+        revision: 1,
+      },
+      freshFor: 120_000,
+    }),
+    ownOptions: PROXY_KEYS,
+  },
+  hosted: {
+    classes: HOSTED_CLASSES,
+    ownOptions: HOSTED_KEYS,
+    create: async ({ options, services: { clock } }) => {
+      const signing = options.signing && (await SigningKey.open(options.signing, clock.now()));
+      return new RpmHosted(options, clock, signing);
     },
-    freshFor: 120_000,
-  }),
+    cleanup: CLEANUP,
+  },
 });

@@ -26,6 +26,8 @@ export interface Taken {
   readonly name: string;
   readonly sha256: string;
   readonly bytes: Uint8Array;
+  /** Of a signature: the SHA-256 of the document that it signs. */
+  readonly of?: string | undefined;
 }
 
 /**
@@ -44,17 +46,22 @@ export interface Format<List extends Listing = Listing> {
    * @throws EntrepotError `upstream-unavailable` for one that is broken
    */
   read?(bytes: Uint8Array, name: string): List;
-  /** Takes the documents that are served beside a main one, as far as they are of the same time. */
+  /**
+   * Takes the documents that are served beside a main one, as far as they are of the same time.
+   * @param take takes one of a mirror; a detached signature with the document that it signs
+   */
   beside(
     root: string,
     main: Taken,
     listing: List,
-    take: (name: string) => Promise<Taken | undefined>,
+    take: (name: string, signed?: Taken) => Promise<Taken | undefined>,
   ): Promise<readonly Taken[]>;
   /** The signature of a pointer document: another document, or within it. `undefined`: it is never signed. */
   signatureOf(name: string): 'within' | { readonly detached: string } | undefined;
   /** Whether a name is that of a detached signature. */
   isSignature(name: string): boolean;
+  /** Whether a name is that of public keys. Absent: none is. */
+  isKey?(name: string): boolean;
   /** The media type of a pointer document. */
   mediaTypeOf(name: string): string;
   /** The largest pointer document that is taken, in bytes. */
@@ -63,6 +70,10 @@ export interface Format<List extends Listing = Listing> {
   placeOf?(path: string, file: ListedFile, listing: List): string;
   /** Finds an index file by another sum than the one that the listing has first. Absent: no path has such sums. */
   fileBySum?(listing: List, hex: string): ListedFile | undefined;
+  /** An index file by what it is: the same for all states of a root. Absent: its name. */
+  roleOf?(name: string): string;
+  /** The names of index files that every client reads: a mirror without them is being changed. Absent: none. */
+  needed?(listing: List): readonly string[];
   /** The root of an index file whose root is not known yet. `undefined`: the path does not say. */
   guessedRoot(path: string): string | undefined;
   /**

@@ -3,14 +3,20 @@ import type { ResolveContext } from '@entrepot/core';
 
 /** The bound on clients that are remembered. */
 const MOST = 20_000;
+/** How long a client that has asked what a document is like (HEAD) gets that one; milliseconds. zypper reads its signature in between. */
+const PROBED = 10_000;
 
 interface Lease {
   readonly generation: string;
+  /** When the client was given the generation first. */
+  readonly since: number;
   readonly until: number;
+  /** Whether the client has only asked what the main document is like. */
+  readonly isProbe: boolean;
 }
 
 /** The client that asks. */
-export type Client = Pick<ResolveContext, 'client' | 'connection' | 'now'>;
+export type Client = Pick<ResolveContext, 'client' | 'connection' | 'now' | 'isHead'>;
 
 /**
  * The generations that clients have begun to read. A client that finds an index by its name, and not by its sum, gets the one of the
@@ -25,10 +31,23 @@ export class Leases {
     this.#duration = duration;
   }
 
-  /** Notes that a client was given the pointer document of a generation. */
+  /** Notes that a client was given the main pointer document of a generation, or asked what it is like. */
   take(client: Client, root: string, generation: string): void {
-    const lease = { generation, until: client.now + this.#duration };
-    for (const key of keysOf(client, root)) this.#leases.set(key, lease);
+    for (const key of keysOf(client, root)) {
+      const last = this.#leases.get(key);
+      const since = last?.generation === generation ? last.since : client.now;
+      this.#leases.set(key, { generation, since, until: client.now + this.#duration, isProbe: client.isHead });
+    }
+  }
+
+  /** The generation whose main document a client has asked about just now, and will ask for. */
+  probed(client: Client, root: string): string | undefined {
+    for (const key of keysOf(client, root)) {
+      const lease = this.#leases.get(key);
+      if (lease === undefined) continue;
+      return lease.isProbe && client.now - lease.since < PROBED ? lease.generation : undefined;
+    }
+    return undefined;
   }
 
   /** The generation that a client has begun to read: by its connection, since several clients may share an address. */
@@ -43,7 +62,6 @@ export class Leases {
   }
 }
 
-/** Behind a reverse proxy several clients share a connection, too. */
 function keysOf({ client = '', connection }: Client, root: string): string[] {
   const byAddress = `${client}\n\n${root}`;
   return connection === undefined ? [byAddress] : [`${client}\n${connection}\n${root}`, byAddress];

@@ -11,6 +11,7 @@ import {
   type Route,
 } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
+import { BeingSigned } from './detached.js';
 import { distributionAt } from './distribution.js';
 import { NO_FILES, type Format, type ListedFile, type Listing, type Signatures } from './format.js';
 import { generationAt, type Generation, type Generations } from './generations.js';
@@ -73,6 +74,7 @@ export class RepositoryProxy {
   /** How often roots are refreshed when nobody asks; milliseconds. 0: never. */
   readonly refreshInterval: number;
   readonly roots: RootMemory;
+  readonly beingSigned = new BeingSigned();
   readonly #logger: Logger;
   /** The date of the newest main document of each root: a mirror with an older one is passed over. */
   readonly newest = new Map<string, number>();
@@ -127,12 +129,14 @@ export class RepositoryProxy {
     const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
     const time = asOf ?? this.options.frozen.get(root);
     await this.roots.require(root, context);
-    const kept = await this.#generations(root, context, time !== undefined);
+    const isMain = this.format.mains(root).includes(name);
+    const begun = isMain ? this.#leases.probed(context, root) : this.#leases.of(context, root);
+    const kept = await this.#generations(root, context, time !== undefined || begun !== undefined);
     const { list, status } = kept;
     if (time === undefined) this.roots.noteUse(root, context.now, kept);
-    const current = time === undefined ? list[0] : generationAt(list, time);
+    const current = time === undefined ? (list.find(({ id }) => id === begun) ?? list[0]) : generationAt(list, time);
     if (current === undefined || (time === undefined && status.state === 'removed')) return undefined;
-    if (asOf === undefined) this.#leases.take(context, root, current.id);
+    if (asOf === undefined && isMain) this.#leases.take(context, root, current.id);
     const sha256 = current.pointers[name];
     return sha256 === undefined ? undefined : pointer(root, name, sha256);
   }

@@ -10,19 +10,30 @@ import {
   type Resource,
 } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
+import { requireOpenPgp } from './detached.js';
 import { printGenerations, readGenerations, withGeneration, type Generation, type Kept } from './generations.js';
-import { NO_FILES, type Listing, type Taken } from './format.js';
+import { NO_FILES, type ListedFile, type Listing, type Taken } from './format.js';
 import { mainOf, type RepositoryProxy } from './proxy.js';
 import { index, indexKey, INDEXES, pointer, upstreamPath } from './resources.js';
 import { afterFailure, afterSuccess, type Status } from './status.js';
 
 /** A pointer document as a mirror has it now. */
-export function atUpstream(self: RepositoryProxy, root: string, name: string, cached = false): Resource {
+export function atUpstream(
+  self: RepositoryProxy,
+  root: string,
+  name: string,
+  { cached = false, of }: { cached?: boolean; of?: string | undefined } = {},
+): Resource {
   const path = self.format.pathOf(root, name);
-  const attributes = { root, name, cached };
+  const attributes = { root, name, cached, of };
   const isList = self.format.read === undefined && self.format.mains(root).includes(name);
   const kind = isList ? 'upstreamList' : 'upstream';
-  return self.placed({ class: kind, key: `upstream/${path}`, path: upstreamPath(path), attributes });
+  return self.placed({
+    class: kind,
+    key: `upstream/${path}${of === undefined ? '' : ` ${of}`}`,
+    path: upstreamPath(path),
+    attributes,
+  });
 }
 
 /**
@@ -87,9 +98,9 @@ const OF_MIRRORS: ReadonlySet<string> = new Set<EntrepotError['kind']>([
   'upstream-unavailable',
 ]);
 
-/** Whether it is too early to ask mirrors again that have failed. A clock that was ahead does not count. */
-function isLeftAlone({ retryAt = 0 }: Status, now: number): boolean {
-  return now < retryAt && retryAt - now < LONGEST_WAIT;
+/** Whether it is too early to ask mirrors again although a client does. A clock that was ahead does not count. */
+function isLeftAlone({ state, retryAt = 0 }: Status, now: number): boolean {
+  return state === 'blocked' && now < retryAt && retryAt - now < LONGEST_WAIT;
 }
 
 /** No wait after a failure is longer, in milliseconds. */
@@ -138,7 +149,10 @@ async function newGeneration(
   self: RepositoryProxy,
 ): Promise<Generation | undefined> {
   const { format } = self;
-  const taking = (name: string) => take(self, root, name, context);
+  const taking = (name: string, signed?: Taken) =>
+    signed === undefined
+      ? take(self, root, name, context)
+      : self.beingSigned.during(root, signed, () => take(self, root, name, context, signed.sha256));
   let first: Taken | undefined;
   for (const name of format.mains(root)) first ??= await taking(name);
   if (first === undefined)
@@ -151,7 +165,7 @@ async function newGeneration(
   const others = await format.beside(root, first, listing, taking);
   const taken = [first, ...others];
   await fetchWanted(root, last, listing, context, self);
-  for (const { name, sha256 } of taken) await context.read(pointer(root, name, sha256));
+  for (const { name, sha256, of } of taken) await context.read(pointer(root, name, sha256, of));
   const pointers = Object.fromEntries(taken.map(({ name, sha256 }) => [name, sha256]));
   const id = createHash('sha256').update(JSON.stringify(pointers)).digest('hex').slice(0, 16);
   return { id, at: self.clock.now(), date: listing.date, validUntil: listing.validUntil, pointers };
@@ -171,22 +185,27 @@ async function fetchWanted(
   const content = await context.read(pointer(root, name, sha256));
   const before = format.read(await content.bytes(format.largestPointer), name);
   const kept = new Set(await context.keys(INDEXES));
-  for (const [path, { integrity }] of before.files) {
-    const file = listing.files.get(path);
-    const isWanted = file !== undefined && file.integrity.hex !== integrity.hex && kept.has(indexKey(integrity));
-    if (!isWanted) continue;
+  const roleOf = (path: string): string => format.roleOf?.(path) ?? path;
+  const wanted = new Map(
+    [...before.files]
+      .filter(([, { integrity }]) => kept.has(indexKey(integrity)))
+      .map(([path, { integrity }]) => [roleOf(path), integrity.hex]),
+  );
+  for (const [path, file] of listing.files) {
+    const hex = wanted.get(roleOf(path));
+    if (hex === undefined || hex === file.integrity.hex) continue;
     try {
       await context.read(self.placed(index(format, root, path, file, listing)));
     } catch (error) {
       const age = self.clock.now() - (listing.date ?? 0);
       if (error instanceof EntrepotError && error.kind === 'not-found' && age > SETTLED) continue;
-      throw malformed(
-        format.pathOf(root, path),
-        'it is not as its repository lists it: the mirror is being changed',
-        error,
-      );
+      throw notAsListed(format.pathOf(root, path), error);
     }
   }
+}
+
+function notAsListed(path: string, cause: unknown): EntrepotError {
+  return malformed(path, 'it is not as its repository lists it: the mirror is being changed', cause);
 }
 
 /** The age of a main document from which on an index that it lists and no mirror has is not waited for; milliseconds. */
@@ -197,15 +216,34 @@ async function take(
   root: string,
   name: string,
   context: ProduceContext,
+  of?: string,
 ): Promise<Taken | undefined> {
   try {
-    const content = await context.read(atUpstream(self, root, name));
+    const content = await readFrom(self, root, name, context, of);
     const bytes = await content.bytes(self.format.largestPointer);
-    return { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes };
+    return { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes, of };
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;
   }
+}
+
+async function readFrom(
+  self: RepositoryProxy,
+  root: string,
+  name: string,
+  { read }: ProduceContext,
+  of: string | undefined,
+): Promise<ReadContent> {
+  // A signature that was verified with its document is here; mirrors may have replaced it by now.
+  if (of !== undefined && self.signatures.isChecking) {
+    try {
+      return await read(atUpstream(self, root, name, { cached: true, of }));
+    } catch (error) {
+      if (!(error instanceof EntrepotError && error.kind === 'not-found')) throw error;
+    }
+  }
+  return await read(atUpstream(self, root, name, { of }));
 }
 
 /** Leaves out a document beside the main one whose mirror fails. @throws other errors */
@@ -220,8 +258,8 @@ export async function keepPointer(
   context: ProduceContext,
   self: RepositoryProxy,
 ): Promise<readonly ProducedFile[]> {
-  const { root, name, sha256 } = attributes as { root: string; name: string; sha256: string };
-  const content = await context.read(atUpstream(self, root, name, true));
+  const { root, name, sha256, of } = attributes as { root: string; name: string; sha256: string; of?: string };
+  const content = await context.read(atUpstream(self, root, name, { cached: true, of }));
   const bytes = await content.bytes(self.format.largestPointer);
   if (createHash('sha256').update(bytes).digest('hex') !== sha256)
     throw new EntrepotError('not-found', `${name} of ${root} has been replaced`);
@@ -237,16 +275,43 @@ export async function verifyPointer(
   context: { read(resource: Resource): Promise<ReadContent> },
   self: RepositoryProxy,
 ): Promise<void> {
-  const { root, name } = attributes as { root: string; name: string };
+  const { root, name, of } = attributes as { root: string; name: string; of?: string };
   const { format, signatures } = self;
   const bytes = await content.bytes(format.largestPointer);
-  if (format.isSignature(name)) return requireSignature(bytes, name);
-  if (format.read !== undefined && format.mains(root).includes(name))
-    requireInTime(format.read(bytes, name), root, name, self);
+  if (format.isKey?.(name) === true) return requireOpenPgp(bytes, name, 'PUBLIC KEY BLOCK');
+  if (format.isSignature(name)) {
+    requireOpenPgp(bytes, name, 'SIGNATURE');
+    if (!signatures.isChecking || of === undefined) return;
+    const signed = self.beingSigned.find(root, of);
+    return await signatures.check(signed.bytes, signed.name, bytes);
+  }
+  const listing = format.mains(root).includes(name) ? format.read?.(bytes, name) : undefined;
+  if (listing !== undefined) requireInTime(listing, root, name, self);
   const signature = format.signatureOf(name);
-  if (!signatures.isChecking || signature === undefined) return;
-  const detached = signature === 'within' ? undefined : await signatureAt(self, root, signature.detached, context);
-  await signatures.check(bytes, name, detached);
+  if (signatures.isChecking && signature !== undefined) {
+    const detached =
+      signature === 'within' ? undefined : await signatureOf(bytes, name, root, signature.detached, context, self);
+    await signatures.check(bytes, name, detached);
+  }
+  if (listing !== undefined) await requireNeeded(listing, root, context, self);
+}
+
+/** @throws EntrepotError `upstream-unavailable` for a main document whose index files no mirror has */
+async function requireNeeded(
+  listing: Listing,
+  root: string,
+  { read }: { read(resource: Resource): Promise<ReadContent> },
+  self: RepositoryProxy,
+): Promise<void> {
+  const { format } = self;
+  for (const path of format.needed?.(listing) ?? []) {
+    const file = listing.files.get(path) as ListedFile;
+    try {
+      await read(self.placed(index(format, root, path, file, listing)));
+    } catch (error) {
+      throw notAsListed(format.pathOf(root, path), error);
+    }
+  }
 }
 
 /** @throws EntrepotError `upstream-unavailable` for a main document that clients would refuse, or that is older than the last one */
@@ -264,31 +329,26 @@ function requireInTime({ date, validUntil }: Listing, root: string, name: string
 /** Limit of how far the clock of an archive may be ahead; milliseconds. */
 const FUTURE = 600_000;
 
-async function signatureAt(
-  self: RepositoryProxy,
-  root: string,
+/** The detached signature of a document: of the first mirror that has one that fits. `undefined`: no mirror has one. */
+async function signatureOf(
+  bytes: Uint8Array,
   name: string,
+  root: string,
+  detached: string,
   { read }: { read(resource: Resource): Promise<ReadContent> },
+  self: RepositoryProxy,
 ): Promise<Uint8Array | undefined> {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
   try {
-    const content = await read(atUpstream(self, root, name));
-    return await content.bytes(LARGEST_SIGNATURE);
+    return await self.beingSigned.during(root, { name, sha256, bytes }, async () => {
+      const content = await read(atUpstream(self, root, detached, { of: sha256 }));
+      return await content.bytes(LARGEST_SIGNATURE);
+    });
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;
   }
 }
-
-/** @throws EntrepotError `upstream-unavailable` for what is no OpenPGP signature, such as the page of a captive portal */
-function requireSignature(bytes: Uint8Array, name: string): void {
-  const [first = 0] = bytes;
-  // Each packet of a binary one begins so (RFC 9580 §4.2).
-  const isBinary = (first & 0x80) !== 0;
-  if (!isBinary && !Buffer.from(bytes).subarray(0, ARMOR.length).equals(ARMOR))
-    throw malformed(name, 'it is no OpenPGP signature');
-}
-
-const ARMOR = Buffer.from('-----BEGIN PGP SIGNATURE-----');
 
 /** The largest detached signature, in bytes. */
 const LARGEST_SIGNATURE = 1024 * 1024;

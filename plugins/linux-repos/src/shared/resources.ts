@@ -22,9 +22,9 @@ export function rootsOf(keys: readonly string[]): string[] {
   return keys.map((key) => key.slice(GENERATIONS.length)).map((root) => (root === '.' ? '' : root));
 }
 
-/** A pointer document of one generation. */
-export function pointer(root: string, name: string, sha256: string): Resource {
-  return { class: 'pointer', key: pointerKey(sha256), attributes: { root, name, sha256 } };
+/** A pointer document of one generation. @param of the SHA-256 of the document that it signs, where it is a signature that is new here */
+export function pointer(root: string, name: string, sha256: string, of?: string): Resource {
+  return { class: 'pointer', key: pointerKey(sha256), attributes: { root, name, sha256, of } };
 }
 
 /** The key of a pointer document of a generation. */

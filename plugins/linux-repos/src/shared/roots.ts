@@ -1,6 +1,6 @@
 import { EntrepotError, type ReadingContext, type Resource, type Root, type Roots, type Route } from '@entrepot/core';
 import type { Generations } from './generations.js';
-import type { Listing } from './format.js';
+import type { Format, Listing } from './format.js';
 import { mainOf, notThere, type RepositoryProxy } from './proxy.js';
 import { atUpstream } from './publish.js';
 import { renew } from './renew.js';
@@ -107,9 +107,18 @@ export async function keysOfRoot(root: string, context: ReadingContext, self: Re
   for (const { pointers } of found.document.list)
     for (const [name, sha256] of Object.entries(pointers)) {
       keys.add(pointerKey(sha256));
-      keys.add(atUpstream(self, root, name).key);
+      keys.add(atUpstream(self, root, name, { of: signedBy(name, pointers, self.format) }).key);
     }
   return [...keys];
+}
+
+/** The SHA-256 of the document that a detached signature is for. `undefined`: `name` is none. */
+function signedBy(name: string, pointers: Readonly<Record<string, string>>, format: Format): string | undefined {
+  const signed = Object.keys(pointers).find((other) => {
+    const signature = format.signatureOf(other);
+    return typeof signature === 'object' && signature.detached === name;
+  });
+  return signed && pointers[signed];
 }
 
 /** Lists the keys of what is kept for a path: of a root, or of the one thing that `find` finds. */

@@ -71,7 +71,9 @@ export function afterFailure(earlier: Status, error: EntrepotError, now: number,
   const isRefused = error.kind === 'forbidden';
   const missing = isMissing ? earlier.missing + 1 : 0;
   const missingSince = isMissing ? (earlier.missingSince ?? now) : undefined;
-  const failures = isMissing ? 0 : earlier.failures + 1;
+  // A mirror that is being changed has what does not go together, again and again, and is right in a moment.
+  const isUntrusted = error.kind === 'integrity' || error.code === 'UPSTREAM_MALFORMED';
+  const failures = isMissing ? 0 : isUntrusted ? Math.min(earlier.failures + 1, MANY - 1) : earlier.failures + 1;
   const isGone = missing >= MANY && now - (missingSince ?? now) >= MISSING_FOR;
   const state =
     isGone || earlier.state === 'removed' ? 'removed' : isRefused || failures >= MANY ? 'blocked' : 'suspect';

@@ -1,4 +1,5 @@
 import { EntrepotError } from '@entrepot/core';
+import { ByteReader } from '../../shared/hosted/byte-reader.js';
 
 /** A member of an archive. */
 export interface ArMember {
@@ -15,14 +16,13 @@ const MOST = 64;
 
 /** Reads an ar archive, the outer form of packages (deb(5)), as it comes: holds one header and one piece. */
 export class ArReader {
-  readonly #source: AsyncIterator<Uint8Array>;
-  #piece: Buffer = Buffer.alloc(0);
+  readonly #bytes: ByteReader;
   /** Bytes of the current member that were not read, and of the padding behind it. */
   #content = 0;
   #padding = 0;
 
   constructor(bytes: AsyncIterable<Uint8Array>) {
-    this.#source = bytes[Symbol.asyncIterator]();
+    this.#bytes = new ByteReader(bytes, () => broken('it ends too early'));
   }
 
   /**
@@ -31,15 +31,15 @@ export class ArReader {
    */
   async *members(): AsyncGenerator<ArMember> {
     try {
-      if ((await this.#take(MAGIC.length)).toString('latin1') !== MAGIC)
+      if ((await this.#bytes.take(MAGIC.length)).toString('latin1') !== MAGIC)
         throw broken('expected an ar archive that begins with !<arch>');
       for (let count = 0; count <= MOST; count += 1) {
         if (!(await this.#skip())) return;
-        yield this.#begin(await this.#take(HEADER));
+        yield this.#begin(await this.#bytes.take(HEADER));
       }
       throw broken(`expected ${MOST} members at most`);
     } finally {
-      await this.#source.return?.();
+      await this.#bytes.close();
     }
   }
 
@@ -48,7 +48,7 @@ export class ArReader {
     if (this.#content > limit) throw broken(`expected a member of ${limit} bytes at most, found ${this.#content}`);
     const length = this.#content;
     this.#content = 0;
-    return await this.#take(length);
+    return await this.#bytes.take(length);
   }
 
   #begin(header: Buffer): ArMember {
@@ -63,37 +63,12 @@ export class ArReader {
 
   /** Skips what is left of a member. The padding of the last one may be missing. @returns whether the archive goes on */
   async #skip(): Promise<boolean> {
-    await this.#read(this.#content, () => {});
+    await this.#bytes.skip(this.#content);
     this.#content = 0;
-    if (this.#piece.length === 0 && !(await this.#fill())) return false;
-    const padding = this.#padding;
+    if (await this.#bytes.isAtEnd()) return false;
+    await this.#bytes.skip(this.#padding);
     this.#padding = 0;
-    this.#piece = this.#piece.subarray(padding);
-    return this.#piece.length > 0 || (await this.#fill());
-  }
-
-  async #take(length: number): Promise<Buffer> {
-    const parts: Buffer[] = [];
-    await this.#read(length, (part) => parts.push(part));
-    return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
-  }
-
-  async #read(length: number, use: (part: Buffer) => unknown): Promise<void> {
-    for (let left = length; left > 0;) {
-      if (this.#piece.length === 0 && !(await this.#fill())) throw broken('it ends too early');
-      const part = this.#piece.subarray(0, left);
-      this.#piece = this.#piece.subarray(part.length);
-      left -= part.length;
-      use(part);
-    }
-  }
-
-  async #fill(): Promise<boolean> {
-    const { done, value } = await this.#source.next();
-    if (done === true) return false;
-    this.#piece = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    // An empty piece says nothing about the end.
-    return this.#piece.length > 0 || (await this.#fill());
+    return !(await this.#bytes.isAtEnd());
   }
 }
 

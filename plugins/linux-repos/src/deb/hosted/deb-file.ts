@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EntrepotError, type Content } from '@entrepot/core';
 import { slices, TarError, TarReader, type TarLimits } from '@entrepot/core/formats';
+import { hashed } from '../../shared/hosted/byte-reader.js';
 import { unpacked } from '../../shared/unpack.js';
 import { ArReader, broken } from './ar-reader.js';
 import { readControl, type Control } from './control.js';
@@ -48,13 +49,6 @@ export async function readDeb({ size, stream }: Pick<Content, 'size' | 'stream'>
   }
   if (control === undefined || !hasData) throw broken(`expected control.tar and data.tar, found ${seen.join(', ')}`);
   return { sha256: hash.digest('hex'), size, control };
-}
-
-async function* hashed(bytes: AsyncIterable<Uint8Array>, hash: ReturnType<typeof createHash>): AsyncGenerator<Buffer> {
-  for await (const piece of slices(bytes)) {
-    hash.update(piece);
-    yield piece;
-  }
 }
 
 /** Names the part that a member before the data is (deb(5)). Members that begin with `_` are for others. */

@@ -1,22 +1,15 @@
-import { durationOption, sizeOption } from '@entrepot/core/formats';
+import { durationOption } from '@entrepot/core/formats';
 import { z } from 'zod';
+import { hostedOptionsOf } from '../../shared/hosted/options.js';
 import { isArchitecture } from './control.js';
 
-const bytes = sizeOption({ least: 1 });
-const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 const time = durationOption();
 /** The value of a field of a Release file. */
 const fieldText = z.string().regex(/^[!-~](?:[ -~]{0,198}[!-~])?$/, 'expected printable ASCII on one line');
 
 /** Options of hosted repositories alone. */
 export const hostedOptions = {
-  signing: z
-    .strictObject({
-      key: z.string().min(1).describe('An armored OpenPGP secret key. A secret: `${file:…}`.'),
-      passphrase: z.string().optional().describe('Of the key. A secret: `${env:…}` or `${file:…}`.'),
-    })
-    .optional()
-    .describe('Hosted: the key that signs Release files. Left out: they are not signed.'),
+  ...hostedOptionsOf('Release files'),
   origin: fieldText.default('Entrepot').describe('Hosted: the `Origin` of Release files, for pins of apt.'),
   label: fieldText.optional().describe('Hosted: the `Label` of Release files. Left out: the name of the repository.'),
   validFor: z
@@ -30,7 +23,6 @@ export const hostedOptions = {
     .max(64)
     .default([])
     .describe('Hosted: architectures that every suite has, whether there are packages for them or not.'),
-  maxUploadSize: size.prefault('5GiB').describe('Hosted: the largest package that is taken.'),
 };
 
 /** The keys of options of hosted repositories alone. */

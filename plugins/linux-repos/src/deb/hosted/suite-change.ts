@@ -1,13 +1,13 @@
-import { subtle } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { EntrepotError, type Expectation, type HostedContext, type ReceivedEntry } from '@entrepot/core';
-import { withReplaced } from '../../shared/hosted/replaced-files.js';
+import { printState, readReplaced, withReplaced } from '../../shared/hosted/replaced-files.js';
+import { sha256Of } from '../../shared/hosted/sums.js';
 import type { DebHosted } from './hosted.js';
 import { KEY, listName } from './keys.js';
 import { withStanzas, type StanzaEdit } from './package-list.js';
 import { rebuildList } from './rebuild-list.js';
-import { NEW_SUITE, printState, readReplaced, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
+import { NEW_SUITE, stateOf, type IndexFile, type SuiteState } from './suite-state.js';
 
 /** A package that a list gets, or loses. */
 export interface PackageEdit extends StanzaEdit {
@@ -136,8 +136,7 @@ class Lists {
   }
 
   async #write(name: string, bytes: Buffer, mediaType: string): Promise<void> {
-    // Off the event loop.
-    const sha256 = Buffer.from(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)).toString('hex');
+    const sha256 = await sha256Of(bytes);
     this.#files.set(name, { sha256, size: bytes.length });
     this.written.push({ key: KEY.index(this.#suite, name, sha256), bytes, mediaType });
   }

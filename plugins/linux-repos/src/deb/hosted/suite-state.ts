@@ -1,5 +1,4 @@
-import type { Content, Entry } from '@entrepot/core';
-import type { ReplacedFiles } from '../../shared/hosted/replaced-files.js';
+import type { Entry } from '@entrepot/core';
 
 /** An index file of a suite. */
 export interface IndexFile {
@@ -19,26 +18,10 @@ export interface SuiteState {
   readonly files: Readonly<Record<string, IndexFile>>;
 }
 
-/** The largest state that is read, in bytes: some ten thousand replaced files. */
-const LARGEST = 64 * 1024 * 1024;
-
 /** A suite that nothing was published into. */
 export const NEW_SUITE: SuiteState = { date: 0, components: [], architectures: [], files: {} };
 
 /** Reads the state that the entry of a suite has. */
 export function stateOf({ attributes }: Entry): SuiteState {
   return attributes as unknown as SuiteState;
-}
-
-/** Reads the files of earlier states, which are in the bytes of a state alone. */
-export async function readReplaced(content: Content): Promise<readonly ReplacedFiles[]> {
-  const { replaced } = JSON.parse(Buffer.from(await content.bytes(LARGEST)).toString()) as {
-    replaced: readonly ReplacedFiles[];
-  };
-  return replaced;
-}
-
-/** Writes the bytes of a state. They differ from those of every other state of the suite. */
-export function printState(state: SuiteState, replaced: readonly ReplacedFiles[]): Buffer {
-  return Buffer.from(JSON.stringify({ ...state, replaced }));
 }

@@ -1,3 +1,5 @@
+import type { Content } from '@entrepot/core';
+
 /** Index files of an earlier state that the next one does not have. */
 export interface ReplacedFiles {
   /** When that was published; milliseconds since the epoch. */
@@ -26,4 +28,20 @@ export function withReplaced(
   const needed = new Set([...current, ...kept.flatMap(({ keys }) => keys)]);
   const gone = new Set(all.slice(kept.length).flatMap(({ keys }) => keys.filter((key) => !needed.has(key))));
   return { kept, gone: [...gone] };
+}
+
+/** The largest state that is read, in bytes: some ten thousand replaced files. */
+const LARGEST = 64 * 1024 * 1024;
+
+/** Reads the files of earlier states, which are in the bytes of a state alone. */
+export async function readReplaced(content: Content): Promise<readonly ReplacedFiles[]> {
+  const { replaced } = JSON.parse(Buffer.from(await content.bytes(LARGEST)).toString()) as {
+    replaced: readonly ReplacedFiles[];
+  };
+  return replaced;
+}
+
+/** Writes the bytes of a state. They differ from those of every other state of the same index files. */
+export function printState(state: object, replaced: readonly ReplacedFiles[]): Buffer {
+  return Buffer.from(JSON.stringify({ ...state, replaced }));
 }

@@ -1,0 +1,4 @@
+import { answerTasks } from '@entrepot/core/formats';
+import { describing } from './describe.js';
+
+answerTasks(describing());
