@@ -113,6 +113,8 @@ describe('wrong answers of upstreams', () => {
     ['nothing in place of a POM', POM, '', undefined],
     ['a page in place of a sum', JAR, jar('tool'), '<html>no sum</html>'],
     ['metadata with entities', METADATA, '<!DOCTYPE m [<!ENTITY a "b">]><metadata>&a;</metadata>', undefined],
+    ['metadata without an end of its depth', METADATA, `<metadata>${'<a>'.repeat(100)}`, undefined],
+    ['metadata of 9 MB', METADATA, metadata('org.example:tool', Array<string>(450_000).fill('1.0')), undefined],
     ['metadata that is cut off', METADATA, '<metadata><versioning>', undefined],
   ])('are neither served nor kept: %s', async (_name, path, body, stated) => {
     const { ask, serve, upstream, entries } = await open();
@@ -248,6 +250,18 @@ describe('policy', () => {
     serve('one', JAR, jar('tool'));
     serve('one', POM, pom('org.example:tool:1.0', itself));
     expect((await ask(JAR)).status).toBe(200);
+  });
+
+  it('reads no more than eight parents', async () => {
+    const { serve, ask, asked } = await open(undefined, ['one'], watching('licenses'));
+    const parentOf = (at: number): string =>
+      `<parent><groupId>org.example</groupId><artifactId>p${at}</artifactId><version>1</version></parent>`;
+    serve('one', JAR, jar('tool'));
+    serve('one', POM, pom('org.example:tool:1.0', parentOf(1)));
+    for (let at = 1; at < 20; at += 1)
+      serve('one', `/org/example/p${at}/1/p${at}-1.pom`, pom(`org.example:p${at}:1`, parentOf(at + 1)));
+    expect((await ask(JAR)).status).toBe(200);
+    expect(asked().filter((path) => path.includes('/p'))).toHaveLength(8);
   });
 
   it('leaves refused versions out of metadata, and refuses all of their files', async () => {
