@@ -96,8 +96,8 @@ function routeApi(head: RequestHead, rest: readonly string[]): Route | undefined
   const download = downloadOf(rest);
   if (download !== undefined) {
     requireMethod(head, ['GET']);
-    const { version, integrity } = download;
-    return { class: 'crate', key: KEY.version(name, version), integrity, coordinates: coordinatesOf(name, version) };
+    const { version } = download;
+    return { class: 'crate', key: KEY.version(name, version), coordinates: coordinatesOf(name, version) };
   }
   if (!isCrateName(name)) return undefined;
   if (second === 'owners' && third === undefined) {

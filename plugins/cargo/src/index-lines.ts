@@ -3,7 +3,6 @@ import { parseHex } from '@entrepot/core';
 import {
   createJsonScanner,
   isRecord,
-  listOf,
   malformed,
   parseBoundedJson,
   SKIP,
@@ -20,9 +19,6 @@ export const LONGEST_LINE = 1024 * 1024;
 /** A description in memory, in bytes, about. */
 const DESCRIPTION_WEIGHT = 600;
 const LINE_END = 0x0a;
-/** Names that facts list at most, and the length of each. */
-const NAMED = 20;
-const NAMED_LENGTH = 200;
 
 /** A version of a crate, as the index of a registry lists it. */
 export interface ListedVersion {
@@ -35,11 +31,13 @@ export interface ListedVersion {
 /** The versions of one crate, one for each line that is not empty, in their order. */
 export interface CrateIndex extends Parsed {
   readonly versions: readonly ListedVersion[];
+  /** The sum of a version, as hexadecimal digits. `undefined`: it is not listed. */
+  sumOf(version: string): string | undefined;
 }
 
-/** The key of the bytes of a version: `name` in any case. */
-export function crateKey(name: string, version: string): string {
-  return `crate/${name.toLowerCase()}/${version}`;
+/** The key of the bytes of a version: `name` in any case. With another sum they are other bytes. */
+export function crateKey(name: string, version: string, sha256: string): string {
+  return `crate/${name.toLowerCase()}/${version}/${sha256}`;
 }
 
 /**
@@ -50,18 +48,21 @@ export function crateKey(name: string, version: string): string {
 export async function parseIndex(crate: string, content: Content): Promise<CrateIndex> {
   const versions: ListedVersion[] = [];
   const byKey = new Map<string, ArtifactDescription>();
+  const sums = new Map<string, string>();
   const turns = new WorkTurns();
   for await (const line of linesOf(crate, content)) {
     if (isEmpty(line)) continue;
     const version = readLine(crate, line);
     versions.push(version);
-    // Of two lines for one version the first counts.
-    if (!byKey.has(version.key)) byKey.set(version.key, version.description);
+    byKey.set(version.key, version.description);
+    // Of two lines for one version the first counts, where nobody says which.
+    if (!sums.has(version.version)) sums.set(version.version, version.description.integrity[0]?.hex as string);
     if (turns.over) await turns.next();
   }
   return {
     weight: versions.length * DESCRIPTION_WEIGHT,
     versions,
+    sumOf: (version) => sums.get(version),
     describe: (key) => byKey.get(key),
     descriptions: () => byKey,
   };
@@ -152,7 +153,7 @@ function readLine(crate: string, line: Buffer): ListedVersion {
   if (integrity === undefined) throw malformed(crate, `${version} has no SHA-256 ("cksum")`);
   const coordinates = coordinatesOf(name, version);
   const description = { integrity: [integrity], coordinates, own: { name, version }, ...factsOf(fields) };
-  return { key: crateKey(name, version), name, version, description };
+  return { key: crateKey(name, version, integrity.hex), name, version, description };
 }
 
 function parseLine(crate: string, line: Buffer): Fields {
@@ -168,12 +169,8 @@ function parseLine(crate: string, line: Buffer): Fields {
 
 function factsOf(fields: Fields): Partial<ArtifactDescription> {
   const publishedAt = Date.parse(textOf(fields['pubtime']) ?? '');
-  const exotic = listOf(fields['deps'])
-    .filter(({ registry }) => textOf(registry) !== undefined)
-    .map(({ name, registry }) => `${String(name)} (${String(registry)})`.slice(0, NAMED_LENGTH));
   return {
     yanked: fields['yanked'] === true,
-    exoticDependencies: exotic.slice(0, NAMED),
     ...(!Number.isNaN(publishedAt) && { publishedAt }),
     // A crate that links a native library must have a build script; of others the index says nothing.
     ...(textOf(fields['links']) !== undefined && { installScripts: true }),

@@ -1,7 +1,7 @@
-import { artifactClass, documentClass, passthroughClass } from '@entrepot/core';
+import { aliasClass, artifactClass, documentClass, passthroughClass, type PackageCoordinates } from '@entrepot/core';
 import { coordinatesOf, isCrateName } from './crate-name.js';
 import { LARGEST_INDEX, parseIndex, renderIndex, type CrateIndex } from './index-lines.js';
-import type { CargoProxy } from './proxy.js';
+import { crateOf, type CargoProxy } from './proxy.js';
 import { JSON_TYPE, LARGEST_CONFIG, parseConfig, printConfig, type RegistryConfig } from './registry-config.js';
 
 const MINUTE = 60_000;
@@ -38,6 +38,18 @@ export const PROXY_CLASSES = {
       cacheControl: 'public, max-age=31536000, immutable',
     },
     trust: { describedBy: ({ coordinates }, cargo) => coordinates && cargo.index(coordinates.name) },
+  }),
+  download: aliasClass<CargoProxy>({
+    about: 'Crates by their versions, without their sums.',
+    async resolve(
+      { coordinates: { name = '', version = '' } = {} as Partial<PackageCoordinates> },
+      { document },
+      cargo,
+    ) {
+      const index = await document<CrateIndex>(cargo.index(name));
+      const sha256 = index.document.sumOf(version);
+      return sha256 === undefined ? undefined : crateOf({ name, version, sha256 });
+    },
   }),
   search: passthroughClass<CargoProxy>({
     about: 'Search, by the upstream of the scope `api`.',

@@ -2,7 +2,6 @@ import {
   EntrepotError,
   parseHex,
   requireMethod,
-  type Integrity,
   type LocateContext,
   type Location,
   type RepositoryFacts,
@@ -14,7 +13,7 @@ import { textOf } from '@entrepot/core/formats';
 import { coordinatesOf, crateOfPath, indexPath, isCrateName, isVersion } from './crate-name.js';
 import { refusal } from './errors.js';
 import { crateKey } from './index-lines.js';
-import { crateUrl, loginPage, parseConfig, sendsToken } from './registry-config.js';
+import { crateUrl, loginPage, parseConfig, sendsToken, type CratePlace } from './registry-config.js';
 
 /** The scope of the upstream that has the API of a registry. */
 export const API_SCOPE = 'api';
@@ -68,10 +67,7 @@ export class CargoProxy {
     const isOwners = action === 'owners' && more.length === 0 && isCrateName(name);
     requireMethod(head, ['GET'], READ_ONLY);
     if (download !== undefined) {
-      const path = `${indexPath(download.name)}/${encodeURIComponent(download.version)}`;
-      const { integrity } = download;
-      const coordinates = coordinatesOf(download.name, download.version);
-      return { class: 'crate', key: crateKey(download.name, download.version), path, coordinates, integrity };
+      return download.sha256 === undefined ? latestOf(download) : crateOf({ ...download, sha256: download.sha256 });
     }
     if (!isSearch && !isOwners) return undefined;
     if (!this.#hasApi)
@@ -90,7 +86,7 @@ export interface Download {
   readonly name: string;
   readonly version: string;
   /** Absent: the URL does not state it. */
-  readonly integrity?: readonly Integrity[] | undefined;
+  readonly sha256?: string | undefined;
 }
 
 /** Reads `<crate>/<version>/download`, also with a checksum before its last segment. */
@@ -98,7 +94,21 @@ export function downloadOf([name = '', version = '', ...rest]: readonly string[]
   if (rest.at(-1) !== 'download' || rest.length > 2 || !isCrateName(name) || !isVersion(version)) return undefined;
   if (rest.length === 1) return { name, version };
   const sum = parseHex('sha256', rest[0] as string);
-  return sum && { name, version, integrity: [sum] };
+  return sum && { name, version, sha256: sum.hex };
+}
+
+/** Names the bytes of a version. */
+export function crateOf({ name, version, sha256 }: CratePlace): Resource {
+  const key = crateKey(name, version, sha256);
+  const path = `${indexPath(name)}/${encodeURIComponent(version)}/download`;
+  const integrity = [{ algorithm: 'sha256' as const, hex: sha256 }];
+  return { class: 'crate', key, path, coordinates: coordinatesOf(name, version), integrity };
+}
+
+/** Names a version whose sum the index knows. */
+function latestOf({ name, version }: Download): Resource {
+  const key = `download/${name.toLowerCase()}/${version}`;
+  return { class: 'download', key, coordinates: coordinatesOf(name, version) };
 }
 
 function search({ query }: RequestHead): Resource {
