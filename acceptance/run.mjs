@@ -9,6 +9,7 @@ import { backup } from './scenarios/backup.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
 import { cargoHermetic } from './scenarios/cargo-hermetic.mjs';
+import { cargoReal } from './scenarios/cargo-real.mjs';
 import { chart } from './scenarios/chart.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
@@ -53,7 +54,7 @@ import { note, Tally } from './tally.mjs';
 const USAGE = `node acceptance/run.mjs [options]: real clients against a running server
 
   (none)               every client installs a real application from this machine's npm registry
-                       or Python package index, or builds with go
+                       or Python package index, or builds with go or cargo
   --all                every scenario below in its long form: hours
   --client NAME        only this client, and a smaller application; may be given more than once
   --full               with --client: the large application as well
@@ -293,6 +294,7 @@ if (values.help) {
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });
     if (wantsGo || values.client.length === 0) await goReal(tally);
+    if (wantsCargo || values.client.length === 0) await cargoReal(tally);
     if (wantsApt) await aptReal(tally);
   }
 
