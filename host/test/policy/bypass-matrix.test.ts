@@ -333,8 +333,8 @@ const CARGO: Ecosystem = {
       ]),
     ),
   ],
-  // Where crates are.
-  withoutWay: ['config'],
+  // Where crates are; and what licences are read from, which is never served.
+  withoutWay: ['config', 'metadata'],
 };
 
 const archive = await DebArchive.create();

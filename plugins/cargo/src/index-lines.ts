@@ -43,16 +43,21 @@ export function crateKey(name: string, version: string, sha256: string): string 
 /**
  * Reads the index of a crate.
  * @param crate in lower case
+ * @param licences those that are known, by version
  * @throws EntrepotError `upstream-unavailable` where a line is no version of that crate: cargo could read it otherwise than policy did
  */
-export async function parseIndex(crate: string, content: Content): Promise<CrateIndex> {
+export async function parseIndex(
+  crate: string,
+  content: Content,
+  licences: ReadonlyMap<string, string> = new Map(),
+): Promise<CrateIndex> {
   const versions: ListedVersion[] = [];
   const byKey = new Map<string, ArtifactDescription>();
   const sums = new Map<string, string>();
   const turns = new WorkTurns();
   for await (const line of linesOf(crate, content)) {
     if (isEmpty(line)) continue;
-    const version = readLine(crate, line);
+    const version = readLine(crate, line, licences);
     versions.push(version);
     byKey.set(version.key, version.description);
     // Of two lines for one version the first counts, where nobody says which.
@@ -143,7 +148,7 @@ function isEmpty(line: Buffer): boolean {
   return line.length < 3 && line.toString('latin1').trim() === '';
 }
 
-function readLine(crate: string, line: Buffer): ListedVersion {
+function readLine(crate: string, line: Buffer, licences: ReadonlyMap<string, string>): ListedVersion {
   const fields = parseLine(crate, line);
   const [name, version, cksum] = ['name', 'vers', 'cksum'].map((key) => textOf(fields[key]));
   if (name?.toLowerCase() !== crate) throw malformed(crate, 'a line names another crate');
@@ -152,7 +157,14 @@ function readLine(crate: string, line: Buffer): ListedVersion {
   const integrity = parseHex('sha256', cksum ?? '');
   if (integrity === undefined) throw malformed(crate, `${version} has no SHA-256 ("cksum")`);
   const coordinates = coordinatesOf(name, version);
-  const description = { integrity: [integrity], coordinates, own: { name, version }, ...factsOf(fields) };
+  const licence = licences.get(version);
+  const description = {
+    integrity: [integrity],
+    coordinates,
+    own: { name, version },
+    ...factsOf(fields),
+    ...(licence !== undefined && { licenses: [licence] }),
+  };
   return { key: crateKey(name, version, integrity.hex), name, version, description };
 }
 

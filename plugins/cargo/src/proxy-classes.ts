@@ -1,6 +1,7 @@
 import { aliasClass, artifactClass, documentClass, passthroughClass, type PackageCoordinates } from '@entrepot/core';
 import { coordinatesOf, isCrateName } from './crate-name.js';
 import { LARGEST_INDEX, parseIndex, renderIndex, type CrateIndex } from './index-lines.js';
+import { LARGEST_METADATA, parseLicences, readLicences } from './licences.js';
 import { crateOf, type CargoProxy } from './proxy.js';
 import { JSON_TYPE, LARGEST_CONFIG, parseConfig, printConfig, type RegistryConfig } from './registry-config.js';
 
@@ -27,7 +28,20 @@ export const PROXY_CLASSES = {
     cache: { freshFor: MINUTE, negativeFor: MINUTE },
     upstream: { maxBytes: LARGEST_INDEX },
     reply: { mediaType: TEXT, render: renderIndex },
-    parse: (content, { coordinates }) => parseIndex(coordinates?.name ?? '', content),
+    async parse(content, { coordinates }, context, cargo) {
+      const crate = coordinates?.name ?? '';
+      const metadata = context.needs.has('licenses') ? cargo.metadata(crate) : undefined;
+      return await parseIndex(crate, content, metadata && (await readLicences(metadata, context)));
+    },
+  }),
+  metadata: documentClass<CargoProxy>({
+    about: 'What the upstream of the scope `api` says of a crate, for its licences. It is not served.',
+    cache: { negativeFor: MINUTE },
+    upstream: { accept: JSON_TYPE, maxBytes: LARGEST_METADATA },
+    async parse(content) {
+      await parseLicences(content);
+      return { weight: 0 };
+    },
   }),
   crate: artifactClass<CargoProxy>({
     about: 'Crates.',

@@ -51,6 +51,12 @@ export class CargoProxy {
     return { class: 'index', key: `index/${path}`, path, coordinates: coordinatesOf(crate.toLowerCase()) };
   }
 
+  /** The answer of the API about a crate. `undefined`: there is no API. */
+  metadata(crate: string): Resource | undefined {
+    if (!this.#hasApi) return undefined;
+    return { class: 'metadata', key: `metadata/${crate}`, path: `api/v1/crates/${crate}`, scope: API_SCOPE };
+  }
+
   /** Finds the bytes of a version by the template that its registry has now. */
   async locate({ description, read }: LocateContext): Promise<Location | undefined> {
     const { name, version } = description?.own ?? {};

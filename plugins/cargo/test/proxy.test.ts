@@ -180,6 +180,61 @@ describe('a line that is yanked', () => {
   });
 });
 
+describe('the licence of a version', () => {
+  const gpl: FixedRule = {
+    id: 'test',
+    action: 'deny',
+    reason: 'denied by a test',
+    matches: ({ facts }) => facts.licenses?.includes('GPL-3.0-only') === true,
+  };
+  const api = (versions: readonly object[]) => ({
+    body: JSON.stringify({ crate: { id: 'demo', versions: [1, 2] }, versions }),
+    mediaType: 'application/json',
+  });
+
+  /** A proxy whose upstream has an API beside its index. */
+  async function withApi() {
+    const started = await openTestRepository({ plugin });
+    opened.push(started);
+    const { upstreamUrl: url } = started;
+    const upstreams = [{ url }, { url, scope: 'api' }];
+    return Object.assign(
+      await open(line('demo', '1.0.0', BYTES), { policy: new FixedPolicy([gpl]), definition: { upstreams } }),
+      { api: started.upstream },
+    );
+  }
+
+  it('is what the API says of it, where there is one', async () => {
+    const { ask, api: upstream, upstreamUrl } = await withApi();
+    upstream.serve(`${BASE}/config.json`, { body: JSON.stringify({ dl: `${upstreamUrl}/dl` }) });
+    upstream.serve(`${BASE}/de/mo/demo`, { body: line('demo', '1.0.0', BYTES) + line('demo', '1.1.0', 'x') });
+    upstream.serve(
+      `${BASE}/api/v1/crates/demo`,
+      api([
+        { num: '1.0.0', license: 'MIT/Apache-2.0' },
+        { num: '1.1.0', license: 'GPL-3.0-only' },
+      ]),
+    );
+    expect(await text(ask('/de/mo/demo'))).toBe(
+      line('demo', '1.0.0', BYTES) + line('demo', '1.1.0', 'x', { yanked: true }),
+    );
+    expect((await ask('/api/v1/crates/demo/1.1.0/download')).status).toBe(403);
+  });
+
+  it('is not known where the API does not know the crate', async () => {
+    const { ask, api: upstream } = await withApi();
+    upstream.serve(`${BASE}/de/mo/demo`, { body: line('demo', '1.0.0', BYTES) });
+    expect(await text(ask('/de/mo/demo'))).toBe(line('demo', '1.0.0', BYTES));
+  });
+
+  it('is asked for again where the API answers with a page', async () => {
+    const { ask, api: upstream } = await withApi();
+    upstream.serve(`${BASE}/de/mo/demo`, { body: line('demo', '1.0.0', BYTES) });
+    upstream.serve(`${BASE}/api/v1/crates/demo`, { body: '<html>' });
+    expect((await ask('/de/mo/demo')).status).toBe(502);
+  });
+});
+
 describe('searches and owners', () => {
   it('are passed on to the upstream of the scope api, but for names that policy refuses', async () => {
     const policy = new FixedPolicy([denying('secret')]);
