@@ -125,7 +125,9 @@ async function run(scene, writeDocs) {
     const open = await openDoors(server.url, upstreams);
     for (const format of ['npm', 'PyPI', 'Go', 'Helm', 'Cargo', ...present(upstreams)]) {
       // The index of an archive is signed, or its sums are, and stays as it is; that of a crate has refused versions as yanked.
-      for (const kind of ['Debian', 'RPM', 'pacman', 'Cargo'].includes(format) ? ['artifact'] : ['artifact', 'document']) {
+      for (const kind of ['Debian', 'RPM', 'pacman', 'Cargo'].includes(format)
+        ? ['artifact']
+        : ['artifact', 'document']) {
         assert.ok((open.get(`${format} ${kind}`) ?? 0) > 0, `${format}: an open way to an ${kind} was expected`);
       }
     }

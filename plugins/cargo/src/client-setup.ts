@@ -4,7 +4,9 @@ import type { ClientSetup, ClientSetupContext, SetupStep } from '@entrepot/core'
 export function clientSetup({ baseUrl, repository, guarded = false }: ClientSetupContext): readonly ClientSetup[] {
   const { name, kind } = repository;
   const path = '~/.cargo/config.toml';
-  const registry = `[registries.${name}]\nindex = "sparse+${baseUrl}/"`;
+  // Of a registry that asks for a token to be read, cargo wants this said.
+  const provider = guarded ? '[registry]\nglobal-credential-providers = ["cargo:token"]\n\n' : '';
+  const registry = `${provider}[registries.${name}]\nindex = "sparse+${baseUrl}/"`;
   const token: SetupStep[] = guarded
     ? [{ kind: 'command', text: `printf %s 'USER:PASSWORD' | cargo login --registry ${name}`, needsKey: true }]
     : [];
