@@ -29,6 +29,8 @@ import { image } from './scenarios/image.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
 import { helmHermetic } from './scenarios/helm-hermetic.mjs';
+import { mavenHermetic } from './scenarios/maven-hermetic.mjs';
+import { mavenReal } from './scenarios/maven-real.mjs';
 import { ociConformance } from './scenarios/oci-conformance.mjs';
 import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { pacman } from './scenarios/pacman.mjs';
@@ -86,7 +88,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
-                       first-hour, python, go, cargo, policy, oci, deb, deb-hosted, rpm-hosted or helm;
+                       first-hour, python, go, cargo, maven, policy, oci, deb, deb-hosted, rpm-hosted or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -107,7 +109,8 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
   A NAME of --client is apt for Debian's archives, those that apt of this machine is set up with: hundreds of packages, sources and
-  whole systems. It is not among those of a run without flags; \`--all\` has it.
+  whole systems; mvn for a build of Maven from the repository that it is set up with. They are not among those of a run without flags;
+  \`--all\` has them.
   A NAME of --client for images and charts is oci (all of skopeo, buildah, podman, ctr, crane, oras), helm (helm-3 and
   helm-4), or one of these. They need no registry of the machine.
 `;
@@ -198,7 +201,8 @@ if (values.help) {
   const images = values.client.filter((name) => name === 'oci' || OCI_CLIENTS.some((client) => client.name === name));
   const charts = values.client.filter((name) => name === 'helm' || name === 'helm-3' || name === 'helm-4');
   const wantsApt = values.client.includes('apt');
-  const apart = new Set(['go', 'cargo', 'apt', ...images, ...charts, ...python.map(({ name }) => name)]);
+  const wantsMaven = values.client.includes('mvn');
+  const apart = new Set(['go', 'cargo', 'apt', 'mvn', ...images, ...charts, ...python.map(({ name }) => name)]);
   const others = values.client.filter((name) => !apart.has(name));
   const isOther = others.length > 0 || values.client.length === 0;
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
@@ -210,7 +214,10 @@ if (values.help) {
   if (values.scanners) await scanners(tally);
   if (values.rubygems) await rubygems(tally);
   if (values.image) await image(tally);
-  if (values.all) await aptReal(tally);
+  if (values.all) {
+    await aptReal(tally);
+    await mavenReal(tally);
+  }
   if (values.rpm) await rpm(tally, { rounds: 300, clients: 20 });
   if (values.pacman) await pacman(tally, { rounds: 300, clients: 20 });
   if (values.apk) await apk(tally, { rounds: 1000, clients: 20 });
@@ -279,6 +286,7 @@ if (values.help) {
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
     if (wants('cargo') && (wantsCargo || values.client.length === 0)) await cargoHermetic(tally);
+    if (wants('maven')) await mavenHermetic(tally);
     if (wants('policy')) await policyClients(tally, { npm: clients, python, helm: [] }, { writeDocs: false });
   }
   const { peer } = values;
@@ -296,6 +304,7 @@ if (values.help) {
     if (wantsGo || values.client.length === 0) await goReal(tally);
     if (wantsCargo || values.client.length === 0) await cargoReal(tally);
     if (wantsApt) await aptReal(tally);
+    if (wantsMaven) await mavenReal(tally);
   }
 
   note(`${Math.round((performance.now() - started) / 1000)} s`);

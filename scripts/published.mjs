@@ -9,6 +9,7 @@ export const PUBLISHED = [
   'plugins/helm',
   'plugins/cargo',
   'plugins/linux-repos',
+  'plugins/maven',
   'plugins/scanner-osv',
   'plugins/scanner-trivy',
   'plugins/scanner-grype',

@@ -17,4 +17,5 @@ export * from './versions/index.js';
 export * from './until-aborted.js';
 export * from './work-turns.js';
 export * from './worker-pool.js';
+export * from './xml-reader.js';
 export * from './zip-reader.js';

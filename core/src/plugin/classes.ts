@@ -1,7 +1,7 @@
 import type { ByteRange } from '../api/blob-store.js';
 import type { Content } from '../api/content.js';
 import type { PackageCoordinates } from '../api/coordinates.js';
-import type { Integrity } from '../api/integrity.js';
+import type { Integrity, IntegrityAlgorithm } from '../api/integrity.js';
 import type { Entry } from '../api/entry-index.js';
 import type { ArtifactFacts, FactName } from '../api/facts.js';
 import type { FreshnessRule } from '../api/freshness.js';
@@ -139,6 +139,8 @@ export interface ReplyFacts<Self> {
   readonly headers?: Fact<Readonly<Record<string, string>>, Self> | undefined;
   /** The header that carries the digest of the bytes, unless it is among the kept ones: `Docker-Content-Digest`. Absent: none. */
   readonly digestHeader?: Fact<string, Self> | undefined;
+  /** Headers that carry sums of the fetched bytes in hex, by algorithm: `{ sha1: 'X-Checksum-SHA1' }`. Core computes them. Absent: none. */
+  readonly sumHeaders?: Readonly<Partial<Record<IntegrityAlgorithm, string>>> | undefined;
   /** Upstream headers that are kept and passed on, lower-case, besides `Content-Type` and `Last-Modified`. Absent: none. */
   readonly keepHeaders?: Fact<readonly string[], Self> | undefined;
   /** Whether clients get the content coding of the upstream, where nothing is promised of the bytes. Absent: it is undone. */
@@ -161,6 +163,8 @@ export interface TrustFacts<Self> {
   readonly describedBrieflyBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
   /** The facts for whose sake alone `describedBy` is read: not at all while policy looks at none of them. Absent: it is always read. */
   readonly describedFor?: readonly FactName[] | undefined;
+  /** Of a document: the facts for whose sake alone it is read as one of several that describe something. Absent: it is always read. */
+  readonly readFor?: readonly FactName[] | undefined;
   /** Whether it may be kept when `describedBy` is missing upstream, or does not list it. Absent: `false`, it is not found. */
   readonly descriptionOptional?: Fact<boolean, Self> | undefined;
   /**
@@ -234,7 +238,10 @@ export interface PolicyFacts<Self> {
     ((resource: Resource, content: Content, self: Self) => Promise<readonly PackageCoordinates[]>) | undefined;
 }
 
-/** Bytes of another resource, with the upstream's headers that its class keeps, lower-case, `etag` and `last-modified` among them. */
+/**
+ * Bytes of another resource, with the upstream's headers that its class keeps, lower-case, `etag` and `last-modified` among them, and
+ * those that tell its sums.
+ */
 export interface ReadContent extends Content {
   readonly headers: Readonly<Record<string, string>>;
 }

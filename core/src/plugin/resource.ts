@@ -28,6 +28,8 @@ export interface Resource {
   readonly integrity?: readonly Integrity[] | undefined;
   /** The scope of upstreams to ask. Absent: the upstreams without a scope. */
   readonly scope?: string | undefined;
+  /** URLs of the upstreams to ask, of those of its scope. Empty: none, it is not found. Absent: all. */
+  readonly among?: readonly string[] | undefined;
   /** Data of the plugin's own for the hooks of the class. Plain data. */
   readonly attributes?: Readonly<Record<string, unknown>> | undefined;
 }

@@ -1,10 +1,11 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   allowAll,
   artifactClass,
   documentClass,
   type ArtifactDescription,
   type Entry,
+  type PolicyEngine,
   type Resource,
 } from '../../src/index.js';
 import { openHarness, parsedOf, sri, withClasses, type Harness, type HarnessOptions } from './harness.js';
@@ -103,4 +104,37 @@ it('keeps the facts of the document that lists it', async () => {
   clock.advance(2 * 86_400_000);
   await facts();
   expect(await facts()).toMatchObject({ upstream: 'removed' });
+});
+
+describe('a document that is read for facts alone', () => {
+  const open = async (policy: PolicyEngine): Promise<Harness> => {
+    const dated = withClasses({
+      described: artifactClass({
+        about: 'a file',
+        trust: { describedBy: () => [list('sums'), { ...list('dates'), class: 'dates' }], descriptionOptional: true },
+      }),
+      pool: documentClass({ about: 'sums', parse: async () => parsedOf(new Map()) }),
+      dates: documentClass({
+        about: 'dates',
+        trust: { readFor: ['publishedAt'] },
+        parse: async () => parsedOf(new Map([['described/a', { integrity: [], publishedAt: 1 }]])),
+      }),
+    });
+    const harness = await openHarness({ side: dated, policy });
+    for (const path of ['/sums', '/dates', '/described/a']) harness.upstream.serve(path, { body: 'a' });
+    return harness;
+  };
+  const asked = ({ upstream }: Harness): string[] => upstream.requests.map(({ path }) => path).sort();
+
+  it('is not asked for while policy looks at none of them', async () => {
+    const harness = await open({ ...allowAll, needs: () => new Set() });
+    expect((await harness.get('/described/a')).status).toBe(200);
+    expect(asked(harness)).toEqual(['/described/a', '/sums']);
+  });
+
+  it('is asked for where policy looks at one', async () => {
+    const harness = await open({ ...allowAll, needs: () => new Set(['publishedAt'] as const) });
+    expect((await harness.get('/described/a')).status).toBe(200);
+    expect(asked(harness)).toEqual(['/dates', '/described/a', '/sums']);
+  });
 });

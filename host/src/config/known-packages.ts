@@ -7,6 +7,7 @@ export const KNOWN_FORMATS: Readonly<Record<string, string>> = {
   files: '@entrepot/plugin-files',
   go: '@entrepot/plugin-go',
   helm: '@entrepot/plugin-helm',
+  maven: '@entrepot/plugin-maven',
   oci: '@entrepot/plugin-oci',
   pacman: '@entrepot/plugin-linux-repos',
   pypi: '@entrepot/plugin-pypi',

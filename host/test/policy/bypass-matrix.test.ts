@@ -7,6 +7,7 @@ import files from '@entrepot/plugin-files';
 import go from '@entrepot/plugin-go';
 import helm from '@entrepot/plugin-helm';
 import { apk, deb, pacman, rpm } from '@entrepot/plugin-linux-repos';
+import maven from '@entrepot/plugin-maven';
 import npm from '@entrepot/plugin-npm';
 import oci from '@entrepot/plugin-oci';
 import pypi from '@entrepot/plugin-pypi';
@@ -337,6 +338,45 @@ const CARGO: Ecosystem = {
   withoutWay: ['config', 'metadata'],
 };
 
+const TOOL = '/org/example/tool';
+const toolJar = `PK\u0003\u0004${BAD}`;
+const toolPom = `<project><groupId>org.example</groupId><artifactId>tool</artifactId><version>1.1</version><name>${BAD}</name></project>`;
+const offersMaven = (body: string): boolean => body.includes('>1.1<');
+const MAVEN: Ecosystem = {
+  name: 'maven',
+  plugin: maven,
+  isDenied: is(/^org\.example\/tool$/, '1.1'),
+  serve({ upstream }) {
+    const list = `<metadata><groupId>org.example</groupId><artifactId>tool</artifactId><versioning><latest>1.1</latest><release>1.1</release><versions><version>1.0</version><version>1.1</version></versions></versioning></metadata>`;
+    const files = {
+      [`${TOOL}/maven-metadata.xml`]: list,
+      [`${TOOL}/1.1/tool-1.1.jar`]: toolJar,
+      [`${TOOL}/1.1/tool-1.1.pom`]: toolPom,
+    };
+    for (const [path, body] of Object.entries({
+      ...files,
+      [`${TOOL}/1.1/tool-1.1.jar.asc`]: BAD,
+      [`${TOOL}/1.1/other.jar`]: toolJar,
+    })) {
+      upstream.serve(BASE + path, { body });
+      upstream.serve(`${BASE}${path}.sha1`, { body: hash(body, 'sha1') });
+    }
+  },
+  ways: [
+    { form: 'metadata', path: `${TOOL}/maven-metadata.xml`, offers: offersMaven },
+    { form: 'file', path: `${TOOL}/1.1/tool-1.1.jar` },
+    { form: 'file', path: `${TOOL}/1%2E1/tool-1.1.jar` },
+    { form: 'POM', path: `${TOOL}/1.1/tool-1.1.pom` },
+    { form: 'signature', path: `${TOOL}/1.1/tool-1.1.jar.asc` },
+    { form: 'file of another name', path: `${TOOL}/1.1/other.jar` },
+    { form: 'sum of a file', path: `${TOOL}/1.1/tool-1.1.jar.sha1` },
+    { form: 'sum of a POM', path: `${TOOL}/1.1/tool-1.1.pom.sha512` },
+    { form: 'sum of a file of another name', path: `${TOOL}/1.1/other.jar.md5` },
+  ],
+  // Snapshots are of other versions; the others lead to no client.
+  withoutWay: ['timestamped', 'snapshot', 'snapshot-metadata', 'source', 'checksum', 'project', 'parent'],
+};
+
 const archive = await DebArchive.create();
 // The clock of the tests stands there.
 archive.age = Date.UTC(2026, 0, 1) - Date.now();
@@ -434,6 +474,7 @@ const ECOSYSTEMS = [
   FILES,
   HELM,
   CARGO,
+  MAVEN,
   DEB,
   RPM,
   PACMAN,
@@ -540,6 +581,7 @@ const NAMES: readonly { readonly ecosystem: Ecosystem; readonly name: RegExp; re
   },
   { ecosystem: FILES, name: /tool/ },
   { ecosystem: HELM, name: /app/ },
+  { ecosystem: MAVEN, name: /tool/ },
   { ecosystem: DEB, name: /app/ },
 ];
 

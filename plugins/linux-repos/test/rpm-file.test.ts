@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { XmlReader } from '@entrepot/core/formats';
 import { pseudoRandom } from '@entrepot/core/testing';
 import { documentOf, withPackages } from '../src/rpm/hosted/lists.js';
 import { LISTS } from '../src/rpm/hosted/keys.js';
 import { readRpm, type RpmFile } from '../src/rpm/hosted/rpm-file.js';
-import { XmlReader } from '../src/rpm/xml.js';
 import { contentOf } from './rpm-fixtures.js';
 import { rpm } from './rpm-file-fixtures.js';
 

@@ -56,7 +56,7 @@ export class Descriptions {
    * @throws EntrepotError `not-found` when the document does not list the artifact
    */
   async describe(artifact: Describable): Promise<LocatedDescription | undefined> {
-    const documents = artifact.describedBy;
+    const documents = artifact.describedBy.filter(({ readFor }) => this.#isWanted(readFor));
     if (documents.length === 0 || !this.#isWanted(artifact.describedFor)) return undefined;
     const isBrief = this.#briefs.suffices(artifact) && !documents.some((document) => this.#isInMemory(document));
     const brief = isBrief ? await this.#briefs.find(artifact) : undefined;
@@ -95,7 +95,7 @@ export class Descriptions {
     if (resource.kind !== 'artifact') return undefined;
     const { definition, services } = this.#context;
     const kept: KeptCopies = new Map();
-    for (const document of resource.describedBy)
+    for (const document of resource.describedBy.filter(({ readFor }) => this.#isWanted(readFor)))
       kept.set(document, await services.storage.entries.find(definition.name, document.key));
     return await this.#fresh([...kept.keys()], resource.key, kept);
   }

@@ -4,7 +4,7 @@ import type { Integrity } from '../../api/integrity.js';
 import { isPinned } from '../store/pinned-name.js';
 import type { UpstreamReply } from '../upstream/query.js';
 import { planCoding } from './content-coding.js';
-import { keptHeaders } from './kept-headers.js';
+import { keptHeaders, sumHeaders } from './kept-headers.js';
 import { pageDoubt, type PageDoubt } from './login-page.js';
 import { isUnsettled } from './media-type.js';
 import { promisedBy } from './pinned-document.js';
@@ -58,6 +58,11 @@ export function planIncoming(
     size: undo === undefined ? contentLength(reply) : undefined,
     headers: {
       ...keptHeaders(resource, reply.headers),
+      // What is promised is checked before the bytes are complete.
+      ...sumHeaders(
+        resource,
+        promised.map(({ algorithm, hex }) => [algorithm, hex]),
+      ),
       ...(coding.kind === 'pass' && { 'content-encoding': coding.coding }),
     },
     doubt: pageDoubt(resource, provisional, kept, promised.length > 0),

@@ -23,6 +23,27 @@ export function verifiedHeaders(
   return selected(headers, [...VALIDATORS, ...keepHeaders]);
 }
 
+/** Gives the headers of `resource` that tell sums of its bytes, as far as `sums` has them: in hex, by algorithm. */
+export function sumHeaders(
+  { sumHeaders: names }: ArtifactResource | DocumentResource,
+  sums: Iterable<readonly [algorithm: string, hex: string]>,
+): Record<string, string> {
+  const known = new Map(sums);
+  const found = Object.entries(names).map(([algorithm, name]) => [name.toLowerCase(), known.get(algorithm)] as const);
+  return Object.fromEntries(found.filter((header): header is [string, string] => header[1] !== undefined));
+}
+
+/** Selects the headers of kept bytes that tell their sums. */
+export function keptSums(
+  { sumHeaders: names }: ArtifactResource | DocumentResource,
+  { headers }: Entry,
+): Record<string, string> {
+  return selected(
+    headers,
+    Object.values(names).map((name) => name.toLowerCase()),
+  );
+}
+
 /** Gives the headers that came with a kept body. */
 export function headersOf({ headers, etag, lastModified }: Entry): Headers {
   return { ...headers, etag, 'last-modified': lastModified };

@@ -3,7 +3,7 @@ import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError, EntrepotError } from '../../api/errors.js';
 import type { ReadContent } from '../../plugin/classes.js';
 import type { Resource } from '../../plugin/resource.js';
-import { headersOf, verifiedHeaders } from './kept-headers.js';
+import { headersOf, keptSums, verifiedHeaders } from './kept-headers.js';
 import { contentOf } from '../store/content.js';
 import type { Flights } from './flights.js';
 import { freshnessRule, standing } from './freshness.js';
@@ -124,7 +124,7 @@ export class ResourceReader {
 
   /** The bytes of an entry as hooks read them. */
   keptContent(resource: Stored, entry: Entry, content = this.stored(entry)): ReadContent {
-    return { ...content, headers: verifiedHeaders(resource, headersOf(entry)) };
+    return { ...content, headers: { ...verifiedHeaders(resource, headersOf(entry)), ...keptSums(resource, entry) } };
   }
 
   /** Joins or starts the flight for `resource`, waits for its end, and hands over its result. */

@@ -17,7 +17,7 @@ import { ClusterPart, isLeaseLost } from './cluster-part.js';
 import type { FetchPolicy } from './fetch-policy.js';
 import { Flight } from './flight.js';
 import { planIncoming } from './incoming.js';
-import { verifiedHeaders } from './kept-headers.js';
+import { sumHeaders, verifiedHeaders } from './kept-headers.js';
 import type { Reading } from './known-descriptions.js';
 import { settledMediaType } from './media-type.js';
 import { OtherMirrors } from './other-mirrors.js';
@@ -274,7 +274,8 @@ class StoredFetch {
     await this.#callHooks(digest, taken.spool.content(mediaType), checked, early);
     const facts = factsOf(description);
     const known = { digest, mediaType, integrity, coordinates, facts, factsFrom: description?.factsFrom };
-    const entry = this.#publication.entry(reply, headers, { ...known, size: taken.spool.size });
+    const withSums = { ...headers, ...sumHeaders(resource, taken.sums) };
+    const entry = this.#publication.entry(reply, withSums, { ...known, size: taken.spool.size });
     if (!isDoubtful && this.#publication.mayGoAhead(entry)) this.#flight.letAhead(entry);
     const isForbidden = (): boolean => isDoubtful || this.#flight.isOutdated;
     const result = await this.#publish(reply, taken.spool, entry, isForbidden);

@@ -8,8 +8,9 @@ export type Sums = ReadonlyMap<string, string>;
 export class Summing {
   readonly #hashes: ReadonlyMap<string, Hash>;
 
-  constructor(promised: readonly Integrity[]) {
-    const names = new Set(['sha256', ...promised.map(({ algorithm }) => algorithm)]);
+  /** @param wanted other algorithms to compute */
+  constructor(promised: readonly Integrity[], wanted: readonly string[] = []) {
+    const names = new Set(['sha256', ...promised.map(({ algorithm }) => algorithm), ...wanted]);
     this.#hashes = new Map([...names].map((name) => [name, createHash(name)]));
   }
 

@@ -20,7 +20,7 @@ const MAX_ANEW = 2;
 /** The resource that a transfer brings, as far as it has to know it. */
 export type Transferred = UpstreamLocation &
   Pick<Stored, 'key' | 'accept' | 'askedWith' | 'isRendered'> &
-  Pick<Partial<Stored>, 'maxBytes'>;
+  Pick<Partial<Stored>, 'maxBytes' | 'sumHeaders'>;
 
 /** A body that is coming. */
 export interface ComingBody {
@@ -118,7 +118,8 @@ export class Transfer {
   /** Writes the body to its spool while its digests are computed. A body that breaks off is resumed where that is safe. */
   async fill(body: ComingBody): Promise<Sums> {
     const { reply: first, size, promised, spool } = body;
-    let summing = new Summing(promised);
+    const wanted = Object.keys(this.#resource.sumHeaders ?? {});
+    let summing = new Summing(promised, wanted);
     let reply = first;
     let idleResumes = 0;
     for (;;) {
@@ -147,7 +148,7 @@ export class Transfer {
         } else {
           // Nobody has seen a byte yet: the whole may be asked for again.
           await spool.rewind();
-          summing = new Summing(promised);
+          summing = new Summing(promised, wanted);
           reply = await this.#restart(body, failure);
           idleResumes += 1;
         }
@@ -234,7 +235,7 @@ export class Transfer {
     const plain = new Spool(this.#context.services.storage.spools);
     let isRight = false;
     try {
-      const summing = new Summing(promised);
+      const summing = new Summing(promised, Object.keys(this.#resource.sumHeaders ?? {}));
       for await (const bytes of this.bounds.decoded(spool.content('').stream() as AsyncIterable<Buffer>, coding)) {
         this.#signal.throwIfAborted();
         summing.update(bytes);

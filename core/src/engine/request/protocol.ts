@@ -247,6 +247,7 @@ export class Protocol implements Binding {
       name: named.key,
       upstreamPath: named.path ?? '',
       upstreamScope: named.scope,
+      among: named.among,
       upstreamOrder: upstream?.order,
       accept: this.#fact(upstream?.accept, named),
       tokenScope: this.#fact(upstream?.tokenScope, named),

@@ -1,5 +1,6 @@
 import type { Content } from '../../api/content.js';
 import type { PackageCoordinates } from '../../api/coordinates.js';
+import type { IntegrityAlgorithm } from '../../api/integrity.js';
 import type { ProducedFile } from '../../api/protocol.js';
 import type {
   ArtifactClass,
@@ -29,6 +30,8 @@ export interface UpstreamLocation {
   /** Other paths of the same bytes, for where no upstream has them there. */
   readonly otherPaths?: readonly string[] | undefined;
   readonly upstreamScope?: string | undefined;
+  /** URLs of those of the scope that are asked. Absent: all. */
+  readonly among?: readonly string[] | undefined;
   readonly upstreamOrder?: 'mirrors' | 'origins' | undefined;
   readonly redirects?: 'follow' | 'directories' | 'pass' | undefined;
   readonly tokenScope?: string | undefined;
@@ -73,6 +76,9 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   }
   get upstreamScope() {
     return this.named.scope;
+  }
+  get among() {
+    return this.named.among;
   }
   get upstreamOrder() {
     return this.groups.upstream?.order;
@@ -129,6 +135,10 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   get keepHeaders(): readonly string[] {
     return this.fact(this.groups.reply?.keepHeaders) ?? [];
   }
+  /** The headers that tell the sums of the bytes, by algorithm. */
+  get sumHeaders(): Readonly<Partial<Record<IntegrityAlgorithm, string>>> {
+    return this.groups.reply?.sumHeaders ?? {};
+  }
   get keepsCoding() {
     return this.groups.reply?.keepsCoding;
   }
@@ -145,6 +155,9 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   /** Exceptions from the rule of the class. */
   get freshness() {
     return this.groups.cache?.except?.(this.named, this.binding.self);
+  }
+  get readFor() {
+    return this.groups.trust?.readFor;
   }
   get describedFor() {
     return this.groups.trust?.describedFor;

@@ -45,9 +45,10 @@ export class UpstreamChoice {
 
   /** Lists the places that `query` asks. */
   candidates(query: UpstreamQuery): Candidates {
-    const { path, otherPaths = [], scope, location, mirrors = [], skipUnhealthy } = query;
-    const upstreams =
-      path === undefined ? [] : this.#definition.upstreams.filter((upstream) => upstream.scope === scope);
+    const { path, otherPaths = [], scope, among, location, mirrors = [], skipUnhealthy } = query;
+    const isAsked = (upstream: ConfiguredUpstream): boolean =>
+      upstream.scope === scope && (among === undefined || among.includes(upstream.url));
+    const upstreams = path === undefined ? [] : this.#definition.upstreams.filter(isAsked);
     const now = this.#services.clock.monotonic();
     const isHealthy = ({ url }: ConfiguredUpstream): boolean => this.#health.get(url)?.isOpen(now) !== true;
     // One whose outage would lead on is passed over at once, and asked last.

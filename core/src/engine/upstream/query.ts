@@ -11,6 +11,8 @@ export interface UpstreamQuery {
   /** Paths of the same bytes that are tried after it, each at all upstreams. */
   readonly otherPaths?: readonly string[] | undefined;
   readonly scope?: string | undefined;
+  /** URLs of the upstreams of the scope that are asked. Absent: all. */
+  readonly among?: readonly string[] | undefined;
   /** The relation of several upstreams of one scope. */
   readonly order?: 'mirrors' | 'origins' | undefined;
   /** An absolute URL that is tried before the upstreams: where a document says that the bytes are. */
@@ -36,7 +38,7 @@ export interface UpstreamQuery {
 /** The place that a query asks. */
 export type QueryPlace = Pick<
   UpstreamQuery,
-  'path' | 'otherPaths' | 'scope' | 'order' | 'redirects' | 'location' | 'mirrors' | 'namedBy' | 'tokenScope'
+  'path' | 'otherPaths' | 'scope' | 'among' | 'order' | 'redirects' | 'location' | 'mirrors' | 'namedBy' | 'tokenScope'
 >;
 
 /** A reply that is an answer: 200, 206 or 304. */
@@ -44,8 +46,8 @@ export type UpstreamReply = RelayedReply;
 
 /** The place of `resource` at its upstreams. */
 export function placeOf(resource: UpstreamLocation): QueryPlace {
-  const { upstreamPath, otherPaths, upstreamScope, upstreamOrder, redirects, tokenScope } = resource;
-  return { path: upstreamPath, otherPaths, scope: upstreamScope, order: upstreamOrder, redirects, tokenScope };
+  const { upstreamPath, otherPaths, upstreamScope, among, upstreamOrder, redirects, tokenScope } = resource;
+  return { path: upstreamPath, otherPaths, scope: upstreamScope, among, order: upstreamOrder, redirects, tokenScope };
 }
 
 /** A query may hold a signature; what is kept of a URL only says where the bytes came from. */

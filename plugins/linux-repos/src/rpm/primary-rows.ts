@@ -1,9 +1,8 @@
 import type { Content, Integrity } from '@entrepot/core';
-import type { NewRow } from '@entrepot/core/formats';
+import { XmlReader, type NewRow, type XmlHandler } from '@entrepot/core/formats';
 import { checksumOf, numberOf, pathOf, printListed, wordOf } from '../shared/listed.js';
 import { unpacked } from '../shared/unpack.js';
 import { sourceOf, versionOf } from './source.js';
-import { XmlReader, type XmlHandler } from './xml.js';
 
 /**
  * Reads `primary.xml`, or the list of deltas (`prestodelta.xml`, `deltainfo.xml`), as rows: the path of each file below the repository,

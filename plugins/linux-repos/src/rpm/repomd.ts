@@ -1,7 +1,6 @@
 import type { Content, Integrity, Parsed } from '@entrepot/core';
-import { malformed, printed } from '@entrepot/core/formats';
+import { malformed, printed, XmlReader } from '@entrepot/core/formats';
 import { checksumOf, numberOf, pathOf } from '../shared/listed.js';
-import { XmlReader } from './xml.js';
 
 /** The largest `repomd.xml` that is read, in bytes. Large ones have 20 KB. */
 export const LARGEST_REPOMD = 1024 * 1024;

@@ -1,6 +1,6 @@
-import { messageOf } from '@entrepot/core';
-import { malformed } from '@entrepot/core/formats';
 import { SaxesParser } from 'saxes';
+import { messageOf } from '../api/errors.js';
+import { malformed } from './malformed.js';
 
 /** The deepest nesting of elements. Metadata of repositories has six. */
 const DEEPEST = 32;
