@@ -11,7 +11,7 @@ export default defineConfig({
       { find: /^@entrepot\/host$/, replacement: source('host/src/index.ts') },
       { find: /^entrepot$/, replacement: source('deploy/npm/src/index.ts') },
       {
-        find: /^@entrepot\/plugin-(npm|files|pypi|go|oci|helm|linux-repos|scanner-osv|scanner-trivy|scanner-grype)$/,
+        find: /^@entrepot\/plugin-(npm|files|pypi|go|oci|helm|cargo|linux-repos|scanner-osv|scanner-trivy|scanner-grype)$/,
         replacement: source('plugins/$1/src/index.ts'),
       },
       { find: /^@entrepot\/(storage-azure|storage-gcs)$/, replacement: source('plugins/$1/src/index.ts') },

@@ -8,6 +8,8 @@ import { apk } from './scenarios/apk.mjs';
 import { backup } from './scenarios/backup.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
 import { bytePath } from './scenarios/byte-path.mjs';
+import { cargoHermetic } from './scenarios/cargo-hermetic.mjs';
+import { cargoReal } from './scenarios/cargo-real.mjs';
 import { chart } from './scenarios/chart.mjs';
 import { clientsHermetic } from './scenarios/clients-hermetic.mjs';
 import { clientsReal } from './scenarios/clients-real.mjs';
@@ -54,7 +56,7 @@ import { note, Tally } from './tally.mjs';
 const USAGE = `node acceptance/run.mjs [options]: real clients against a running server
 
   (none)               every client installs a real application from this machine's npm registry
-                       or Python package index, or builds with go
+                       or Python package index, or builds with go or cargo
   --all                every scenario below in its long form: hours
   --client NAME        only this client, and a smaller application; may be given more than once
   --full               with --client: the large application as well
@@ -86,7 +88,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
-                       first-hour, python, go, maven, policy, oci, deb, deb-hosted, rpm-hosted or helm;
+                       first-hour, python, go, cargo, maven, policy, oci, deb, deb-hosted, rpm-hosted or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -195,11 +197,12 @@ if (values.help) {
   const started = performance.now();
   const python = choosePythonClients(values.client, { short: values.hermetic });
   const wantsGo = values.client.includes('go');
+  const wantsCargo = values.client.includes('cargo');
   const images = values.client.filter((name) => name === 'oci' || OCI_CLIENTS.some((client) => client.name === name));
   const charts = values.client.filter((name) => name === 'helm' || name === 'helm-3' || name === 'helm-4');
   const wantsApt = values.client.includes('apt');
   const wantsMaven = values.client.includes('mvn');
-  const apart = new Set(['go', 'apt', 'mvn', ...images, ...charts, ...python.map(({ name }) => name)]);
+  const apart = new Set(['go', 'cargo', 'apt', 'mvn', ...images, ...charts, ...python.map(({ name }) => name)]);
   const others = values.client.filter((name) => !apart.has(name));
   const isOther = others.length > 0 || values.client.length === 0;
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
@@ -282,6 +285,7 @@ if (values.help) {
     if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
     if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
     if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
+    if (wants('cargo') && (wantsCargo || values.client.length === 0)) await cargoHermetic(tally);
     if (wants('maven')) await mavenHermetic(tally);
     if (wants('policy')) await policyClients(tally, { npm: clients, python, helm: [] }, { writeDocs: false });
   }
@@ -298,6 +302,7 @@ if (values.help) {
     if (clients.length > 0) await clientsReal(tally, clients, { small });
     if (python.length > 0) await pythonReal(tally, python, { small });
     if (wantsGo || values.client.length === 0) await goReal(tally);
+    if (wantsCargo || values.client.length === 0) await cargoReal(tally);
     if (wantsApt) await aptReal(tally);
     if (wantsMaven) await mavenReal(tally);
   }

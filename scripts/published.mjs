@@ -7,6 +7,7 @@ export const PUBLISHED = [
   'plugins/go',
   'plugins/oci',
   'plugins/helm',
+  'plugins/cargo',
   'plugins/linux-repos',
   'plugins/maven',
   'plugins/scanner-osv',

@@ -5,6 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool } from '@entrepot/fixtures/tools';
 import { note } from '../tally.mjs';
+import { hasCargo } from './cargo.mjs';
 import { CLIENTS, yarn1Home } from './npm.mjs';
 import { hasPython, pythonCommand, pythonOfMachine } from './python.mjs';
 
@@ -31,7 +32,7 @@ import { hasPython, pythonCommand, pythonOfMachine } from './python.mjs';
 const TIMEOUT = 180_000;
 
 const IN_README =
-  'npm, pnpm, yarn 1, yarn 4, bun, pip, uv, poetry, pdm, go, docker, podman, skopeo, crane, oras, containerd, helm, Flux, curl';
+  'npm, pnpm, yarn 1, yarn 4, bun, pip, uv, poetry, pdm, go, cargo, docker, podman, skopeo, crane, oras, containerd, helm, Flux, curl';
 
 /**
  * The clients of the README. containerd is run by the tests of images, with a daemon of its own; Flux needs a cluster, and asks as
@@ -70,7 +71,11 @@ export class FirstHourClient {
     if (hasEnvironment) {
       await this.#run([await pythonOfMachine(), '-m', 'venv', '--without-pip', '.venv'], this.#place);
     }
-    if (row.file !== undefined) await writeFile(join(project, row.file.name), row.file.text);
+    if (row.file !== undefined) {
+      const file = join(project, row.file.name);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, row.file.text);
+    }
     if (isFetch) return;
     for (const [, ...args] of row.commands) await this.#run([...this.#program.command, ...args], this.#place);
   }
@@ -115,6 +120,8 @@ export async function firstHourPrograms({ short, images }) {
     const program = await provideTool(name);
     if (program !== undefined) programs.push(helmProgram(name, program));
   }
+  if (await hasCargo()) programs.push(CARGO);
+  else note('no cargo 1.70 or newer on this machine: it is left out');
   programs.push(CURL);
   return programs;
 }
@@ -259,6 +266,26 @@ function helmProgram(name, program) {
     check: ({ project }, time) => has(join(project, `${charts[time - 1]}-1.0.0.tgz`)),
   };
 }
+
+/** @type {Program} */
+const CARGO = {
+  name: 'cargo',
+  row: 'cargo',
+  command: ['cargo'],
+  // Where rustup has its toolchains, if cargo is one of those.
+  env: ({ home }) => ({
+    CARGO_HOME: join(home, 'cargo'),
+    RUSTUP_HOME: process.env.RUSTUP_HOME ?? join(process.env.HOME ?? '/', '.rustup'),
+  }),
+  files: {
+    'Cargo.toml': '[package]\nname = "application"\nversion = "0.1.0"\nedition = "2021"\n\n[lib]\npath = "lib.rs"\n',
+    'lib.rs': '',
+  },
+  fetch: (time) => [['add', `leaf${time}`], ['fetch']],
+  check: async ({ project }, time) => {
+    assert.match(await readFile(join(project, 'Cargo.lock'), 'utf8'), new RegExp(`name = "leaf${time}"`));
+  },
+};
 
 /** @type {Program} */
 const CURL = {

@@ -6,6 +6,7 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 import { Apt } from '@entrepot/fixtures/apt';
 import { Pacman } from '@entrepot/fixtures/pacman';
 import { rpmClients } from '@entrepot/fixtures/rpm-clients';
+import { cargoVersion, newHome, newProject, runCargo } from './cargo.mjs';
 import { forget, runGo } from './go.mjs';
 import { tryHelm } from './helm.mjs';
 import { runClient } from './npm.mjs';
@@ -182,6 +183,37 @@ export function goClient(client) {
       const result = await runGo(client, ['get', `${name}@${wanted}`], place);
       const found = /^require \S+ v(\S+)/m.exec(await readFile(file, 'utf8'));
       return outcome(result, found?.[1]);
+    },
+  };
+}
+
+/** @returns {PolicyClient} */
+export function cargoClient() {
+  return {
+    name: 'cargo',
+    version: cargoVersion,
+    ways: ['range', 'pin', 'locked', 'rotten'],
+    async get({ folder, url, upstreams }, way, version) {
+      const [project, home] = [join(folder, 'cargo-project'), join(folder, 'cargo-home')];
+      const wanted = { pin: `=${version}`, locked: `=${version}` }[String(way)] ?? '1';
+      const begin = async (/** @type {string} */ index) => {
+        await newHome(home, { registries: { here: index }, replaces: 'here' });
+        await newProject(project, { dependencies: `${way === 'rotten' ? ROTTEN : SUBJECT} = "${wanted}"` });
+      };
+      const lockfile = join(project, 'Cargo.lock');
+      if (way === 'locked') {
+        // By somebody who was past the policy.
+        await begin(upstreams.cargo.url);
+        const before = await runCargo(['fetch'], { home, project });
+        if (before.code !== 0) throw new Error(`cargo made no lockfile: ${outputOf(before)}`);
+        const text = await readFile(lockfile, 'utf8');
+        await begin(`${url}/cargo`);
+        await writeFile(lockfile, text);
+      } else await begin(`${url}/cargo`);
+      const result = await runCargo(['fetch', ...(way === 'locked' ? ['--locked'] : [])], { home, project });
+      const text = await readFile(lockfile, 'utf8').catch(() => '');
+      const found = new RegExp(`name = "${SUBJECT}"\nversion = "([^"]+)"`).exec(text)?.[1];
+      return outcome(result, result.code === 0 ? found : undefined);
     },
   };
 }

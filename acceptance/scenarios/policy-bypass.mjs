@@ -42,6 +42,8 @@ const QUESTIONS = [
 function doorsTo(upstreams, version, { isMalicious }) {
   const wheel = upstreams.python.projects.get(SUBJECT)?.files.find((file) => file.version === version);
   const file = `/pypi/files/${SUBJECT}/${wheel?.sha256.slice(0, 16)}/${wheel?.filename}`;
+  const crate = upstreams.cargo.crates.find((one) => one.name === SUBJECT && one.version === version);
+  const cksum = sha256(crate?.archive ?? Buffer.alloc(0));
   const goFiles = isMalicious ? ['zip', 'info', 'mod'] : ['zip'];
   const npm = `/npm/${SUBJECT}`;
   const go = `/go/${GO_SUBJECT}/@v/v${version}`;
@@ -103,6 +105,17 @@ function doorsTo(upstreams, version, { isMalicious }) {
       `/helm/${SUBJECT}-${version}.tgz`,
     ]),
     ...documents('Helm', ['/helm/index.yaml', '/helm/index.json', '/helm/index.yaml?x=1'], ['*/*', 'application/json']),
+    ...artifacts(
+      'Cargo',
+      [SUBJECT, 'Subject', '%73ubject'].flatMap((name) => [
+        `/cargo/api/v1/crates/${name}/${version}/download`,
+        `/cargo/api/v1/crates/${name}/${version}/download?x=1`,
+        `/cargo/api/v1/crates/${name}/${version.replace('.', '%2E')}/download`,
+        `/cargo/api/v1/crates/${name}/${version}/${cksum}/download`,
+        `/cargo/api/v1/crates/${name}/${version}/${cksum.toUpperCase()}/download`,
+        `/cargo/crates/${name}/${name}-${version}.crate`,
+      ]),
+    ),
     ...debDoors(upstreams, version),
     ...artifacts('RPM', linuxWays('/rocky', pathIn(upstreams.rpm?.archive.files, `/${SUBJECT}-${version}-`))),
     ...artifacts('pacman', linuxWays('/arch', pathIn(upstreams.pacman?.files, `/${SUBJECT}-${version}-`))),

@@ -13,10 +13,12 @@ import {
 } from '@entrepot/fixtures/policy-packages';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
+import { hasCargo } from '../clients/cargo.mjs';
 import { goClients } from '../clients/go.mjs';
 import { settleMessages } from '../clients/message-table.mjs';
 import {
   aptClient,
+  cargoClient,
   goClient,
   helmClient,
   npmClient,
@@ -64,6 +66,7 @@ export async function policyClients(tally, families, { writeDocs }) {
     ...families.npm.map(npmClient),
     ...families.python.filter(({ name }) => name === 'uv' || name.startsWith('pip')).map(pythonClient),
     ...(await goClients()).map(goClient),
+    ...((await hasCargo()) ? [cargoClient()] : []),
     ...families.helm.map(helmClient),
     ...[apt, ...(await rpmPolicyClients()), pacman, skopeo].filter((client) => client !== undefined),
   ];
@@ -115,14 +118,16 @@ async function run(scene, writeDocs) {
     const { asked, allowed, refused } = await tryEveryDoor(server.url, upstreams);
     note(`${asked} requests for refused versions, ${allowed.length} of them allowed`);
     assert.deepEqual(allowed, []);
-    const formats = ['npm', 'PyPI', 'Go', 'Helm', 'files', ...present(upstreams)];
+    const formats = ['npm', 'PyPI', 'Go', 'Helm', 'Cargo', 'files', ...present(upstreams)];
     for (const format of formats) assert.ok((refused.get(format) ?? 0) > 0, `${format}: replies of 403 were expected`);
   });
   await tally.check('policy: the same ways lead to a good version', async () => {
     const open = await openDoors(server.url, upstreams);
-    for (const format of ['npm', 'PyPI', 'Go', 'Helm', ...present(upstreams)]) {
-      // The index of an archive is signed, or its sums are, and stays as it is.
-      for (const kind of ['Debian', 'RPM', 'pacman'].includes(format) ? ['artifact'] : ['artifact', 'document']) {
+    for (const format of ['npm', 'PyPI', 'Go', 'Helm', 'Cargo', ...present(upstreams)]) {
+      // The index of an archive is signed, or its sums are, and stays as it is; that of a crate has refused versions as yanked.
+      for (const kind of ['Debian', 'RPM', 'pacman', 'Cargo'].includes(format)
+        ? ['artifact']
+        : ['artifact', 'document']) {
         assert.ok((open.get(`${format} ${kind}`) ?? 0) > 0, `${format}: an open way to an ${kind} was expected`);
       }
     }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { GoDatabase, proxyAnswer } from '@entrepot/fixtures/go-database';
 import { Origin } from '@entrepot/fixtures/origin';
 import {
+  crates,
   debArchive,
   goModules,
   helmCharts,
@@ -15,6 +16,7 @@ import {
 import { PacmanArchive } from '@entrepot/fixtures/pacman-archive';
 import { RpmArchive } from '@entrepot/fixtures/rpm-archive';
 import { Apt } from '@entrepot/fixtures/apt';
+import { CargoIndex } from './cargo-index.mjs';
 import { DebMirror } from './deb-mirror.mjs';
 import { HelmUpstream } from './helm-upstream.mjs';
 import { FixtureRegistry } from './npm-registry.mjs';
@@ -36,6 +38,7 @@ export class PolicyUpstreams {
     response.writeHead(200, { 'content-type': answer.mediaType }).end(answer.body);
   });
   helm = new HelmUpstream();
+  cargo = new CargoIndex();
   files = new Origin((request, response) => {
     const isThere = /^\/tools\/(good|bad)\.bin$/.test(request.url ?? '');
     response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/octet-stream' });
@@ -56,10 +59,15 @@ export class PolicyUpstreams {
     this.#folder = folder;
     this.python.projects = pythonProjects();
     this.helm.charts = helmCharts();
+    this.cargo.crates = crates();
+  }
+
+  get #origins() {
+    return [this.npm, this.python, this.go, this.helm, this.cargo, this.files];
   }
 
   async start() {
-    for (const origin of [this.npm, this.python, this.go, this.helm, this.files]) await origin.start();
+    for (const origin of this.#origins) await origin.start();
     if (await Apt.isThere()) {
       const archive = await debArchive();
       const keyring = join(this.#folder, 'archive.asc');
@@ -84,7 +92,7 @@ export class PolicyUpstreams {
   }
 
   async stop() {
-    for (const origin of [this.npm, this.python, this.go, this.helm, this.files]) await origin.stop();
+    for (const origin of this.#origins) await origin.stop();
     for (const upstream of [this.deb, this.rpm, this.pacman]) await upstream?.mirror.stop();
     await this.oci?.stop();
   }
@@ -96,6 +104,7 @@ export class PolicyUpstreams {
       pypi: this.python.repository(),
       go: { type: 'go', upstream: this.go.url, sumdb: this.goDatabase.verifierKey, unverified: '', private: '' },
       helm: { type: 'helm', upstream: this.helm.url },
+      cargo: { type: 'cargo', upstream: this.cargo.url },
       files: { type: 'files', upstream: this.files.url, rules: [{ match: '**', policy: 'immutable' }] },
       ...(this.deb !== undefined && {
         debian: { type: 'deb', upstream: this.deb.mirror.url, signatures: { keyrings: [this.deb.keyring] } },

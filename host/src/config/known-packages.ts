@@ -2,6 +2,7 @@
 export const KNOWN_FORMATS: Readonly<Record<string, string>> = {
   npm: '@entrepot/plugin-npm',
   apk: '@entrepot/plugin-linux-repos',
+  cargo: '@entrepot/plugin-cargo',
   deb: '@entrepot/plugin-linux-repos',
   files: '@entrepot/plugin-files',
   go: '@entrepot/plugin-go',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { gunzipSync as gunzip, gzipSync } from 'node:zlib';
 import type { AnyDeclaredPlugin, PolicyInput, RequestHead } from '@entrepot/core';
 import { FixedPolicy, openTestRepository, packTar, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import cargo from '@entrepot/plugin-cargo';
 import files from '@entrepot/plugin-files';
 import go from '@entrepot/plugin-go';
 import helm from '@entrepot/plugin-helm';
@@ -308,6 +309,35 @@ const HELM: Ecosystem = {
   ],
 };
 
+const CARGO: Ecosystem = {
+  name: 'cargo',
+  plugin: cargo,
+  isDenied: is(/^My_Tool$/, '1.1.0'),
+  serve({ upstream, upstreamUrl }) {
+    const line = (vers: string): string =>
+      `${JSON.stringify({ name: 'My_Tool', vers, deps: [], cksum: hash(BAD), features: {}, yanked: false })}\n`;
+    upstream.serve(`${BASE}/config.json`, { body: JSON.stringify({ dl: `${upstreamUrl}/dl` }), mediaType: JSON_TYPE });
+    upstream.serve(`${BASE}/my/_t/my_tool`, { body: line('1.0.0') + line('1.1.0') });
+    for (const version of ['1.0.0', '1.1.0']) upstream.serve(`${BASE}/dl/My_Tool/${version}/download`, { body: BAD });
+  },
+  ways: [
+    {
+      form: 'index',
+      path: '/my/_t/my_tool',
+      offers: (body) => /"vers":"1\.1\.0".*"yanked":false/.test(body),
+    },
+    ...['My_Tool', 'my_tool', 'MY_TOOL', 'My%5FTool'].flatMap((name) =>
+      ['1.1.0', '1%2E1.0'].flatMap((version): Way[] => [
+        { form: 'crate', path: `/api/v1/crates/${name}/${version}/download` },
+        { form: 'crate by its sum', path: `/api/v1/crates/${name}/${version}/${hash(BAD)}/download` },
+        { form: 'crate by its sum', path: `/api/v1/crates/${name}/${version}/${hash(BAD).toUpperCase()}/download` },
+      ]),
+    ),
+  ],
+  // Where crates are; and what licences are read from, which is never served.
+  withoutWay: ['config', 'metadata'],
+};
+
 const TOOL = '/org/example/tool';
 const toolJar = `PK\u0003\u0004${BAD}`;
 const toolPom = `<project><groupId>org.example</groupId><artifactId>tool</artifactId><version>1.1</version><name>${BAD}</name></project>`;
@@ -443,6 +473,7 @@ const ECOSYSTEMS = [
   OCI,
   FILES,
   HELM,
+  CARGO,
   MAVEN,
   DEB,
   RPM,

@@ -118,7 +118,7 @@ describe('planRepositories', () => {
       'an unknown type',
       { a: { type: 'zooo' } },
       'repositories.a.type',
-      /unknown type "zooo"; did you mean zoo\? known types: apk, deb, files, fixed, go, helm, npm, oci, pacman, plain, pypi, rpm, zoo/,
+      /unknown type "zooo"; did you mean zoo\? known types: apk, cargo, deb, files, fixed, go, helm, maven, npm, oci, pacman, plain, pypi, rpm, zoo/,
     ],
     [
       'a kind that the plugin has not',
