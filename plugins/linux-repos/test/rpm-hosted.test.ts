@@ -120,8 +120,8 @@ describe('a hosted tree', () => {
     for (const name of ['a', 'b']) await putRpm(repository, { name });
     await putRpm(repository, { name: 'other' }, '/el9/more');
     const before = await listsOf(repository);
-    const { digest = '' } = (await repository.entries.find('test', 'list/el9//filelists')) ?? {};
-    await repository.blobs.delete(digest);
+    const lost = await repository.entries.find('test', 'list/el9//filelists');
+    await repository.blobs.delete(lost!.digest);
     // A package that is lost as well cannot be installed.
     await repository.blobs.delete(`sha256:${sha256(rpm({ name: 'b' }))}`);
     repository.clock.advance(60_000);
