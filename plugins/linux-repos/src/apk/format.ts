@@ -1,7 +1,7 @@
 import type { RequestHead, Resource } from '@entrepot/core';
 import type { Format } from '../shared/format.js';
 import { readListed } from '../shared/listed.js';
-import { packageKey, upstreamPath } from '../shared/resources.js';
+import { packageAt } from '../shared/resources.js';
 import { file, routeFile, suite } from '../shared/routes.js';
 
 const MAIN = 'APKINDEX.tar.gz';
@@ -33,17 +33,8 @@ function route(head: RequestHead): Resource | undefined {
 }
 
 function artifact(path: string, value: Buffer, distribution: string | undefined): Resource {
-  const { checksum, source, sourceVersion } = readListed(value);
-  return {
-    class: 'package',
-    key: packageKey(checksum),
-    path: upstreamPath(path),
-    // Its checksum is that of a part of the file: `verifyPackage` checks the whole.
-    attributes: { filename: path.slice(path.lastIndexOf('/') + 1), control: checksum },
-    coordinates: {
-      ecosystem: 'apk',
-      name: distribution === undefined ? source : `${distribution}/${source}`,
-      version: sourceVersion,
-    },
-  };
+  const listed = readListed(value);
+  const { integrity: _ofAPart, attributes, ...resource } = packageAt(path, listed, { ecosystem: 'apk', distribution });
+  // Its checksum is that of a part of the file: `verifyPackage` checks the whole.
+  return { ...resource, attributes: { ...attributes, control: listed.checksum } };
 }

@@ -1,7 +1,7 @@
 import type { Resource } from '@entrepot/core';
 import type { Format, ListedFile, Taken } from '../shared/format.js';
 import { leftOut } from '../shared/publish.js';
-import { packageKey, upstreamPath } from '../shared/resources.js';
+import { packageAt } from '../shared/resources.js';
 import { readValue } from './package-rows.js';
 import { LARGEST_RELEASE, readRelease, type Release } from './release.js';
 import { route } from './routes.js';
@@ -101,14 +101,7 @@ function likelyLists(path: string, { files, packageLists }: Release): readonly s
 const MOST_LIKELY = 4;
 
 function artifact(path: string, value: Buffer, distribution: string | undefined): Resource {
-  const { sha256, source, sourceVersion } = readValue(value);
-  const name = distribution === undefined ? source : `${distribution}/${source}`;
-  return {
-    class: 'package',
-    key: packageKey({ algorithm: 'sha256', hex: sha256 }),
-    path: upstreamPath(path),
-    integrity: [{ algorithm: 'sha256', hex: sha256 }],
-    coordinates: { ecosystem: 'deb', name, version: sourceVersion },
-    attributes: { filename: path.slice(path.lastIndexOf('/') + 1) },
-  };
+  const { sha256, ...listed } = readValue(value);
+  const checksum = { algorithm: 'sha256', hex: sha256 } as const;
+  return packageAt(path, { ...listed, checksum }, { ecosystem: 'deb', distribution });
 }

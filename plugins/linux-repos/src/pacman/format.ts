@@ -1,7 +1,7 @@
 import type { RequestHead, Resource, Route } from '@entrepot/core';
 import type { Format, Listing, Taken } from '../shared/format.js';
 import { leftOut } from '../shared/publish.js';
-import { auxiliary, packageKey, upstreamPath } from '../shared/resources.js';
+import { auxiliary, packageAt } from '../shared/resources.js';
 import { file, routeFile, suite } from '../shared/routes.js';
 import { readPacmanValue, signatureOf } from './db-rows.js';
 
@@ -65,18 +65,10 @@ const SIGNATURE = /\.sig$/;
 /** A package, or its signature, which the database has. */
 function artifact(path: string, value: Buffer): Route {
   const listed = readPacmanValue(value);
-  const { checksum, source, sourceVersion } = listed;
   if (SIGNATURE.test(path)) {
     const body = signatureOf(listed);
     if (body === undefined) return auxiliary(path);
     return { status: 200, headers: { 'Content-Type': 'application/pgp-signature' }, body };
   }
-  return {
-    class: 'package',
-    key: packageKey(checksum),
-    path: upstreamPath(path),
-    integrity: [checksum],
-    coordinates: { ecosystem: 'alpm', name: `arch/${source}`, version: sourceVersion },
-    attributes: { filename: path.slice(path.lastIndexOf('/') + 1) },
-  };
+  return packageAt(path, listed, { ecosystem: 'alpm', distribution: 'arch' });
 }

@@ -1,7 +1,7 @@
 import type { RequestHead, Resource } from '@entrepot/core';
 import type { Format, ListedFile, Listing, Taken } from '../shared/format.js';
 import { leftOut } from '../shared/publish.js';
-import { packageKey, upstreamPath } from '../shared/resources.js';
+import { packageAt } from '../shared/resources.js';
 import { file, named, routeFile, suite } from '../shared/routes.js';
 import { readListed } from '../shared/listed.js';
 import { LARGEST_REPOMD, parseRepomd, type Repomd } from './repomd.js';
@@ -102,18 +102,5 @@ const BY_CPE: ReadonlyMap<string, readonly [name: string, precise?: boolean]> = 
 ]);
 
 function artifact(path: string, value: Buffer, distribution: string | undefined): Resource {
-  const { checksum, source, sourceVersion } = readListed(value);
-  return {
-    class: 'package',
-    // The same name may have stood for other bytes before: packages are signed anew.
-    key: packageKey(checksum),
-    path: upstreamPath(path),
-    integrity: [checksum],
-    coordinates: {
-      ecosystem: 'rpm',
-      name: distribution === undefined ? source : `${distribution}/${source}`,
-      version: sourceVersion,
-    },
-    attributes: { filename: path.slice(path.lastIndexOf('/') + 1) },
-  };
+  return packageAt(path, readListed(value), { ecosystem: 'rpm', distribution });
 }

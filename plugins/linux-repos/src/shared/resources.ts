@@ -1,5 +1,6 @@
 import type { Integrity, Resource } from '@entrepot/core';
 import type { Format, ListedFile, Listing } from './format.js';
+import type { ListedFile as ListedPackage } from './listed.js';
 
 /** The prefix of the keys of generations. */
 export const GENERATIONS = 'generations/';
@@ -56,7 +57,7 @@ export function indexKey(integrity: Integrity): string {
 }
 
 /** The key of a package: by its sum, since its name may have stood for other bytes before. */
-export function packageKey(integrity: Integrity): string {
+function packageKey(integrity: Integrity): string {
   return `package/${sumOf(integrity)}`;
 }
 
@@ -72,6 +73,27 @@ export function packageList({ integrity }: ListedFile): Resource {
 /** A main pointer document, read as a list of packages. */
 export function mainPackageList(sha256: string): Resource {
   return { class: 'packages', key: pointerKey(sha256), attributes: { cached: true } };
+}
+
+/** A package that a list has, of a distribution or none. */
+export function packageAt(
+  path: string,
+  { checksum, source, sourceVersion }: Pick<ListedPackage, 'checksum' | 'source' | 'sourceVersion'>,
+  { ecosystem, distribution }: { readonly ecosystem: string; readonly distribution: string | undefined },
+): Resource {
+  return {
+    class: 'package',
+    key: packageKey(checksum),
+    path: upstreamPath(path),
+    integrity: [checksum],
+    coordinates: {
+      ecosystem,
+      // Advisories are by the source package.
+      name: distribution === undefined ? source : `${distribution}/${source}`,
+      version: sourceVersion,
+    },
+    attributes: { filename: path.slice(path.lastIndexOf('/') + 1) },
+  };
 }
 
 /** A file that no index lists. */

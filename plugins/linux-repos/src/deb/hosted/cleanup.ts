@@ -1,5 +1,6 @@
 import type { Cleanup, Entry, StoredVersion } from '@entrepot/core';
 import { debOrder } from '@entrepot/core/formats';
+import { runsOf } from '../../shared/hosted/runs.js';
 import type { DebHosted } from './hosted.js';
 import { architectureOf, KEY, packagePlace } from './keys.js';
 import { publishSuite } from './suite-change.js';
@@ -9,17 +10,9 @@ export const CLEANUP: Cleanup<DebHosted> = {
   // `~` begins a prerelease as well as a backport.
   versions: { order: debOrder },
   async *stored({ list }) {
-    let stem = '';
-    let found: Entry[] = [];
-    for await (const entry of list(KEY.packages)) {
-      // No name has a `_`: the files of one package stand together.
-      const own = entry.key.slice(0, entry.key.lastIndexOf('/') + 1 + packagePlace(entry.key).file.indexOf('_'));
-      if (own !== stem) yield* versionsOf(found);
-      if (own !== stem) found = [];
-      stem = own;
-      found.push(entry);
-    }
-    yield* versionsOf(found);
+    // No name has a `_`: the files of one package stand together.
+    const stemOf = ({ key }: Entry) => key.slice(0, key.lastIndexOf('/') + 1 + packagePlace(key).file.indexOf('_'));
+    for await (const run of runsOf(list(KEY.packages), stemOf)) yield* versionsOf(run);
   },
   async retire(versions, context, self) {
     const entries = versions.map(({ entry }) => entry.key);

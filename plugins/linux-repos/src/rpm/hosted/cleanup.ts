@@ -1,5 +1,6 @@
 import type { Cleanup, Entry, StoredVersion } from '@entrepot/core';
 import { rpmOrder } from '@entrepot/core/formats';
+import { runsOf } from '../../shared/hosted/runs.js';
 import type { RpmHosted } from './hosted.js';
 import { KEY, packagePlace, partsOf } from './keys.js';
 import { publishTree } from './tree-change.js';
@@ -9,16 +10,8 @@ export const CLEANUP: Cleanup<RpmHosted> = {
   // `~` begins a prerelease as well as a backport.
   versions: { order: rpmOrder },
   async *stored({ list }) {
-    let stem = '';
-    let found: Entry[] = [];
-    for await (const entry of list(KEY.packages)) {
-      const own = entry.key.slice(0, entry.key.lastIndexOf('/') + 1);
-      if (own !== stem) yield* versionsOf(found);
-      if (own !== stem) found = [];
-      stem = own;
-      found.push(entry);
-    }
-    yield* versionsOf(found);
+    const stemOf = ({ key }: Entry) => key.slice(0, key.lastIndexOf('/') + 1);
+    for await (const run of runsOf(list(KEY.packages), stemOf)) yield* versionsOf(run);
   },
   async retire(versions, context, self) {
     const keys = versions.map(({ entry }) => entry.key);
