@@ -138,7 +138,7 @@ it('is an archive as the proxy reads them', async () => {
     }),
   );
   expect(rows).toEqual([
-    ['pool/stable/main/hello_1.0_amd64.deb', `${sha256(bytes)} ${bytes.length} greetings 0.9 hello amd64`],
+    ['pool/stable/main/hello_1.0_amd64.deb', `sha256:${sha256(bytes)} ${bytes.length} hello 1.0 amd64 greetings 0.9`],
   ]);
 });
 

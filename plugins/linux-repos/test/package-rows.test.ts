@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { debOrder } from '@entrepot/core/formats';
-import { readPackageRows, readValue, type ListedPackage } from '../src/deb/package-rows.js';
+import { readPackageRows } from '../src/deb/package-rows.js';
+import { readListed, type ListedFile } from '../src/shared/listed.js';
 
 const SUM = 'a'.repeat(64);
 const PACKAGES = `Package: libcurl4
@@ -34,29 +35,35 @@ Checksums-Sha256:
 `;
 
 /** Reads an index that comes in pieces of a size. */
-async function read(bytes: Uint8Array | string, piece = 7): Promise<Record<string, ListedPackage>> {
+async function read(bytes: Uint8Array | string, piece = 7): Promise<Record<string, ListedFile>> {
   const all = Buffer.from(bytes as Uint8Array);
   async function* stream() {
     for (let at = 0; at < all.length; at += piece) yield all.subarray(at, at + piece);
   }
-  const found: Record<string, ListedPackage> = {};
-  for await (const [path, value] of readPackageRows({ stream })) found[path] = readValue(Buffer.from(value as string));
+  const found: Record<string, ListedFile> = {};
+  for await (const [path, value] of readPackageRows({ stream })) {
+    const { more, ...file } = readListed(Buffer.from(value as string));
+    expect(more).toEqual([]);
+    found[path] = file;
+  }
   return found;
 }
 
 describe('a list of packages', () => {
   const expected = {
     'pool/main/c/curl/libcurl4_7.88.1-10+b1_amd64.deb': {
-      sha256: SUM,
+      checksum: { algorithm: 'sha256', hex: SUM },
       size: 390000,
+      version: '7.88.1-10+b1',
       source: 'curl',
       sourceVersion: '7.88.1-10',
       name: 'libcurl4',
       architecture: 'amd64',
     },
     'pool/hello.deb': {
-      sha256: 'b'.repeat(64),
+      checksum: { algorithm: 'sha256', hex: 'b'.repeat(64) },
       size: 0,
+      version: '2:2.10',
       source: 'hello',
       sourceVersion: '2:2.10',
       name: 'hello',
@@ -80,7 +87,7 @@ describe('a list of packages', () => {
     const found = await read(SOURCES);
     expect(Object.keys(found)).toEqual(['pool/main/h/hello/hello_2.10.dsc', 'pool/main/h/hello/hello_2.10.tar.gz']);
     expect(found['pool/main/h/hello/hello_2.10.tar.gz']).toMatchObject({
-      sha256: 'c'.repeat(64),
+      checksum: { algorithm: 'sha256', hex: 'c'.repeat(64) },
       architecture: 'source',
     });
   });

@@ -1,8 +1,8 @@
 import type { Resource } from '@entrepot/core';
 import type { Format, ListedFile, Taken } from '../shared/format.js';
+import { readListed } from '../shared/listed.js';
 import { leftOut } from '../shared/publish.js';
 import { packageAt } from '../shared/resources.js';
-import { readValue } from './package-rows.js';
 import { LARGEST_RELEASE, readRelease, type Release } from './release.js';
 import { route } from './routes.js';
 
@@ -101,7 +101,5 @@ function likelyLists(path: string, { files, packageLists }: Release): readonly s
 const MOST_LIKELY = 4;
 
 function artifact(path: string, value: Buffer, distribution: string | undefined): Resource {
-  const { sha256, ...listed } = readValue(value);
-  const checksum = { algorithm: 'sha256', hex: sha256 } as const;
-  return packageAt(path, { ...listed, checksum }, { ecosystem: 'deb', distribution });
+  return packageAt(path, readListed(value), { ecosystem: 'deb', distribution });
 }

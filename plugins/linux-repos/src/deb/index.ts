@@ -28,7 +28,7 @@ export default defineProtocolPlugin({
       pointers: 'InRelease, Release and Release.gpg',
       rows: {
         maker: new TableMaker(builtProgram(import.meta.url, 'package-worker', () => tableProgram(readPackageRows))),
-        revision: 1,
+        revision: 2,
       },
       freshFor: 120_000,
     }),

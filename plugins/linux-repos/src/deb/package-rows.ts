@@ -1,22 +1,11 @@
 import type { Content } from '@entrepot/core';
 import { malformed, type NewRow } from '@entrepot/core/formats';
+import { checksumOf, numberOf, pathOf, printListed, wordOf } from '../shared/listed.js';
 import { unpacked } from '../shared/unpack.js';
-import { isSafe } from './release.js';
 
 const CHECKSUMS = 'Checksums-Sha256';
 /** The longest line of an index, and the longest sums of one source package, in characters. */
 const LONGEST_LINE = 1024 * 1024;
-
-/** A file of an archive, as the value of its row has it. */
-export interface ListedPackage {
-  readonly sha256: string;
-  readonly size: number;
-  /** Of the source package: advisories are by that. */
-  readonly source: string;
-  readonly sourceVersion: string;
-  readonly name: string;
-  readonly architecture: string;
-}
 
 /**
  * Reads `Packages` or `Sources` as rows: the path of each file below the archive, and what the index says of it. Yields nothing for
@@ -63,55 +52,25 @@ const WANTED: ReadonlySet<string> = new Set([
   CHECKSUMS,
 ]);
 
-/** Writes the value of a row. */
-function valueOf({ sha256, size, source, sourceVersion, name, architecture }: ListedPackage): string {
-  return [sha256, size, source, sourceVersion, name, architecture].join(' ');
-}
-
-/** Reads the value of a row. */
-export function readValue(value: Buffer): ListedPackage {
-  const [sha256 = '', size, source = '', sourceVersion = '', name = '', architecture = ''] = value
-    .toString('utf8')
-    .split(' ');
-  return { sha256, size: Number(size), source, sourceVersion, name, architecture };
-}
-
 function* rowsOf(stanza: ReadonlyMap<string, string>): Generator<NewRow> {
-  const name = word(stanza.get('Package'));
-  const version = word(stanza.get('Version'));
+  const name = wordOf(stanza.get('Package'));
+  const version = wordOf(stanza.get('Version'));
   if (name === undefined || version === undefined) return;
   const [, named, otherVersion] = /^(\S+)(?:\s+\((\S+)\))?$/.exec(stanza.get('Source') ?? '') ?? [];
-  const about = { name, source: named ?? name, sourceVersion: otherVersion ?? version };
+  const about = { name, version, source: named ?? name, sourceVersion: otherVersion ?? version };
   const path = pathOf(stanza.get('Filename'));
-  const sha256 = stanza.get('SHA256')?.toLowerCase();
-  if (path !== undefined && sha256 !== undefined && isSum(sha256)) {
-    const architecture = word(stanza.get('Architecture')) ?? 'all';
-    yield [path, valueOf({ ...about, sha256, size: Number(stanza.get('Size')) || 0, architecture })];
+  const checksum = checksumOf('sha256', stanza.get('SHA256'));
+  if (path !== undefined && checksum !== undefined) {
+    const architecture = wordOf(stanza.get('Architecture')) ?? 'all';
+    yield [path, printListed({ ...about, checksum, size: numberOf(stanza.get('Size')) ?? 0, architecture })];
   }
   const directory = stanza.get('Directory');
   for (const line of (directory === undefined ? undefined : stanza.get(CHECKSUMS))?.split('\n') ?? []) {
-    const [sum = '', size = '', file = ''] = line.split(/\s+/);
-    const place = pathOf(`${directory}/${file}`);
-    if (place === undefined || file === '' || !isSum(sum)) continue;
-    yield [place, valueOf({ ...about, sha256: sum, size: Number(size) || 0, architecture: 'source' })];
+    const [text, size, file = ''] = line.split(/\s+/);
+    const [place, sum] = [pathOf(`${directory}/${file}`), checksumOf('sha256', text)];
+    if (place === undefined || file === '' || sum === undefined) continue;
+    yield [place, printListed({ ...about, checksum: sum, size: numberOf(size) ?? 0, architecture: 'source' })];
   }
-}
-
-function word(text: string | undefined): string | undefined {
-  return text !== undefined && /^[!-~]+$/.test(text) ? text : undefined;
-}
-
-function isSum(text: string): boolean {
-  return /^[0-9a-f]{64}$/.test(text);
-}
-
-/** A path below the archive as requests have it. `undefined`: one that leads elsewhere. */
-function pathOf(text: string | undefined): string | undefined {
-  if (text === undefined || text === '' || text.length > 4096 || !isSafe(text)) return undefined;
-  return text
-    .split('/')
-    .filter((segment) => segment !== '' && segment !== '.')
-    .join('/');
 }
 
 /** Lines, as many at a time as a piece has. */

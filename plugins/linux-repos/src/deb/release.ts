@@ -1,6 +1,7 @@
 import { malformed } from '@entrepot/core/formats';
 import { cleartextOf, isClearsigned, textOf } from '../shared/clearsigned.js';
 import type { ListedFile, Listing } from '../shared/format.js';
+import { pathOf } from '../shared/listed.js';
 
 /** The largest Release file that is read, in bytes. Debian's has 150 KB. */
 export const LARGEST_RELEASE = 16 * 1024 * 1024;
@@ -78,16 +79,11 @@ function readSums(
   for (const line of lines) {
     const match = /^[ \t]*([0-9a-fA-F]+)[ \t]+(\d{1,15})[ \t]+(\S+)[ \t]*$/.exec(line);
     const [, sum = '', size = '', path = ''] = match ?? [];
-    if (match === null || sum.length !== length || !isSafe(path))
+    if (match === null || sum.length !== length || pathOf(path) === undefined)
       throw malformed(name, `expected lines "sum size path", found ${JSON.stringify(line.slice(0, 200))}`);
     found.set(path, { sum: sum.toLowerCase(), size: Number(size) });
   }
   return found;
-}
-
-/** Whether a path stays below where it is resolved. */
-export function isSafe(path: string): boolean {
-  return !path.startsWith('/') && !/(?:^|\/)\.\.(?:\/|$)|\\|\p{Cc}/u.test(path);
 }
 
 function dateOf(text: string | undefined): number | undefined {
