@@ -1,7 +1,7 @@
 import type { Resource } from '@entrepot/core';
 import type { Format, ListedFile, Taken } from '../shared/format.js';
 import { readListed } from '../shared/listed.js';
-import { leftOut } from '../shared/publish.js';
+import { leftOut } from '../shared/at-mirrors.js';
 import { packageAt } from '../shared/resources.js';
 import { LARGEST_RELEASE, readRelease, type Release } from './release.js';
 import { route } from './routes.js';

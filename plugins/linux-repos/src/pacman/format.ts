@@ -1,6 +1,6 @@
 import type { RequestHead, Resource, Route } from '@entrepot/core';
 import type { Format, Listing, Taken } from '../shared/format.js';
-import { leftOut } from '../shared/publish.js';
+import { leftOut } from '../shared/at-mirrors.js';
 import { auxiliary, packageAt } from '../shared/resources.js';
 import { file, routeFile, suite } from '../shared/routes.js';
 import { readPacmanValue, signatureOf } from './db-rows.js';

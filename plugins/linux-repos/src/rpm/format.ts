@@ -1,6 +1,6 @@
 import type { RequestHead, Resource } from '@entrepot/core';
 import type { Format, ListedFile, Listing, Taken } from '../shared/format.js';
-import { leftOut } from '../shared/publish.js';
+import { leftOut } from '../shared/at-mirrors.js';
 import { packageAt } from '../shared/resources.js';
 import { file, named, routeFile, suite } from '../shared/routes.js';
 import { readListed } from '../shared/listed.js';

@@ -1,10 +1,11 @@
 import { aliasClass, artifactClass, documentClass, type Resource, type TrustFacts } from '@entrepot/core';
 import type { TableMaker } from '@entrepot/core/formats';
+import { verifyPointer } from './at-mirrors.js';
 import { NO_FILES, type Format, type Listing } from './format.js';
 import { readGenerations, type Generations } from './generations.js';
 import { PackageList } from './package-list.js';
 import type { RepositoryProxy } from './proxy.js';
-import { keepPointer, publishGeneration, verifyPointer } from './publish.js';
+import { keepPointer, publishGeneration } from './publish.js';
 import { keysAt, keysOfRoot, stateHeaders } from './roots.js';
 
 const FOR_EVER = { policy: 'immutable', expireAfter: Infinity } as const;

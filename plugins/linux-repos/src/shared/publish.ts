@@ -1,40 +1,13 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  asEntrepotError,
-  EntrepotError,
-  type ProduceContext,
-  type ProducedFile,
-  type ReadContent,
-  type Resource,
-} from '@entrepot/core';
-import { malformed } from '@entrepot/core/formats';
-import { requireOpenPgp } from './detached.js';
+import { asEntrepotError, EntrepotError, type ProduceContext, type ProducedFile, type Resource } from '@entrepot/core';
+import { atUpstream, notAsListed, take } from './at-mirrors.js';
 import { printGenerations, readGenerations, withGeneration, type Generation, type Kept } from './generations.js';
-import { NO_FILES, type ListedFile, type Listing, type Taken } from './format.js';
+import { NO_FILES, type Listing, type Taken } from './format.js';
 import { mainOf, type RepositoryProxy } from './proxy.js';
-import { index, indexKey, INDEXES, pointer, upstreamPath } from './resources.js';
+import { index, indexKey, INDEXES, pointer } from './resources.js';
 import { afterFailure, afterSuccess, type Status } from './status.js';
-
-/** A pointer document as a mirror has it now. */
-export function atUpstream(
-  self: RepositoryProxy,
-  root: string,
-  name: string,
-  { cached = false, of }: { cached?: boolean; of?: string | undefined } = {},
-): Resource {
-  const path = self.format.pathOf(root, name);
-  const attributes = { root, name, cached, of };
-  const isList = self.format.read === undefined && self.format.mains(root).includes(name);
-  const kind = isList ? 'upstreamList' : 'upstream';
-  return self.placed({
-    class: kind,
-    key: `upstream/${path}${of === undefined ? '' : ` ${of}`}`,
-    path: upstreamPath(path),
-    attributes,
-  });
-}
 
 /**
  * Publishes the generation that the mirrors have now: its pointer documents are verified, and the index files that clients use are
@@ -204,53 +177,8 @@ async function fetchWanted(
   }
 }
 
-function notAsListed(path: string, cause: unknown): EntrepotError {
-  return malformed(path, 'it is not as its repository lists it: the mirror is being changed', cause);
-}
-
 /** The age of a main document from which on an index that it lists and no mirror has is not waited for; milliseconds. */
 const SETTLED = 3_600_000;
-
-async function take(
-  self: RepositoryProxy,
-  root: string,
-  name: string,
-  context: ProduceContext,
-  of?: string,
-): Promise<Taken | undefined> {
-  try {
-    const content = await readFrom(self, root, name, context, of);
-    const bytes = await content.bytes(self.format.largestPointer);
-    return { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes, of };
-  } catch (error) {
-    if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
-    throw error;
-  }
-}
-
-async function readFrom(
-  self: RepositoryProxy,
-  root: string,
-  name: string,
-  { read }: ProduceContext,
-  of: string | undefined,
-): Promise<ReadContent> {
-  // A signature that was verified with its document is here; mirrors may have replaced it by now.
-  if (of !== undefined && self.signatures.isChecking) {
-    try {
-      return await read(atUpstream(self, root, name, { cached: true, of }));
-    } catch (error) {
-      if (!(error instanceof EntrepotError && error.kind === 'not-found')) throw error;
-    }
-  }
-  return await read(atUpstream(self, root, name, { of }));
-}
-
-/** Leaves out a document beside the main one whose mirror fails. @throws other errors */
-export function leftOut(error: unknown): undefined {
-  if (error instanceof EntrepotError && error.staleAllowed) return undefined;
-  throw error;
-}
 
 /** Keeps a pointer document under its sum: the bytes that were verified, whatever mirrors have by now. */
 export async function keepPointer(
@@ -267,88 +195,3 @@ export async function keepPointer(
   await writeFile(path, bytes);
   return [{ key, path, mediaType: self.format.mediaTypeOf(name) }];
 }
-
-/** Checks a pointer document of a mirror. @throws EntrepotError `upstream-unavailable` for one that is not taken */
-export async function verifyPointer(
-  { attributes }: Resource,
-  content: { bytes(limit: number): Promise<Uint8Array> },
-  context: { read(resource: Resource): Promise<ReadContent> },
-  self: RepositoryProxy,
-): Promise<void> {
-  const { root, name, of } = attributes as { root: string; name: string; of?: string };
-  const { format, signatures } = self;
-  const bytes = await content.bytes(format.largestPointer);
-  if (format.isKey?.(name) === true) return requireOpenPgp(bytes, name, 'PUBLIC KEY BLOCK');
-  if (format.isSignature(name)) {
-    requireOpenPgp(bytes, name, 'SIGNATURE');
-    if (!signatures.isChecking || of === undefined) return;
-    const signed = self.beingSigned.find(root, of);
-    return await signatures.check(signed.bytes, signed.name, bytes);
-  }
-  const listing = format.mains(root).includes(name) ? format.read?.(bytes, name) : undefined;
-  if (listing !== undefined) requireInTime(listing, root, name, self);
-  const signature = format.signatureOf(name);
-  if (signatures.isChecking && signature !== undefined) {
-    const detached =
-      signature === 'within' ? undefined : await signatureOf(bytes, name, root, signature.detached, context, self);
-    await signatures.check(bytes, name, detached);
-  }
-  if (listing !== undefined) await requireNeeded(listing, root, context, self);
-}
-
-/** @throws EntrepotError `upstream-unavailable` for a main document whose index files no mirror has */
-async function requireNeeded(
-  listing: Listing,
-  root: string,
-  { read }: { read(resource: Resource): Promise<ReadContent> },
-  self: RepositoryProxy,
-): Promise<void> {
-  const { format } = self;
-  for (const path of format.needed?.(listing) ?? []) {
-    const file = listing.files.get(path) as ListedFile;
-    try {
-      await read(self.placed(index(format, root, path, file, listing)));
-    } catch (error) {
-      throw notAsListed(format.pathOf(root, path), error);
-    }
-  }
-}
-
-/** @throws EntrepotError `upstream-unavailable` for a main document that clients would refuse, or that is older than the last one */
-function requireInTime({ date, validUntil }: Listing, root: string, name: string, self: RepositoryProxy): void {
-  const now = self.clock.now();
-  const newest = self.newest.get(root);
-  if (validUntil !== undefined && validUntil < now)
-    throw malformed(name, `it was valid until ${new Date(validUntil).toISOString()}`);
-  if (date !== undefined && date > now + FUTURE)
-    throw malformed(name, `its date ${new Date(date).toISOString()} is in the future`);
-  if (!self.options.allowRollback && newest !== undefined && (date ?? 0) < newest)
-    throw malformed(name, `it is older than the one of ${new Date(newest).toISOString()} that is known`);
-}
-
-/** Limit of how far the clock of an archive may be ahead; milliseconds. */
-const FUTURE = 600_000;
-
-/** The detached signature of a document: of the first mirror that has one that fits. `undefined`: no mirror has one. */
-async function signatureOf(
-  bytes: Uint8Array,
-  name: string,
-  root: string,
-  detached: string,
-  { read }: { read(resource: Resource): Promise<ReadContent> },
-  self: RepositoryProxy,
-): Promise<Uint8Array | undefined> {
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  try {
-    return await self.beingSigned.during(root, { name, sha256, bytes }, async () => {
-      const content = await read(atUpstream(self, root, detached, { of: sha256 }));
-      return await content.bytes(LARGEST_SIGNATURE);
-    });
-  } catch (error) {
-    if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
-    throw error;
-  }
-}
-
-/** The largest detached signature, in bytes. */
-const LARGEST_SIGNATURE = 1024 * 1024;

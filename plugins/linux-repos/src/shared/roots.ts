@@ -2,7 +2,7 @@ import { EntrepotError, type ReadingContext, type Resource, type Root, type Root
 import type { Generations } from './generations.js';
 import type { Format, Listing } from './format.js';
 import { mainOf, notThere, type RepositoryProxy } from './proxy.js';
-import { atUpstream } from './publish.js';
+import { atUpstream } from './at-mirrors.js';
 import { renew } from './renew.js';
 import {
   GENERATIONS,
