@@ -185,9 +185,10 @@ async function installThrough(scratch, name, registry, env, url) {
   const before = registry.fetched.length;
   // Without the cache that the other installations filled.
   const settings = { ...env, npm_config_registry: url, npm_config_cache: join(folder, 'cache') };
-  await run(folder, ['npm', 'install', '@entrepot/core'], settings);
+  // Without dependencies, which would come from elsewhere.
+  await run(folder, ['npm', 'install', '@entrepot/create-plugin'], settings);
   const lock = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8'));
-  const { resolved } = lock.packages['node_modules/@entrepot/core'];
+  const { resolved } = lock.packages['node_modules/@entrepot/create-plugin'];
   expect(resolved.startsWith(url), `expected a tarball below ${url}, found ${resolved}`);
   const fetched = registry.fetched.slice(before);
   expect(fetched.length === 1, `expected one tarball from the upstream, found ${fetched.join(' ')}`);
