@@ -15,6 +15,8 @@ import { freePort } from '../../servers/entrepot.mjs';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const NAME = 'entrepot-plugin-acme';
 const RELEASE = Buffer.from('a release');
+/** The packages that core needs. */
+const OF_CORE = ['saxes', 'xmlchars'];
 
 /**
  * A plugin that is no part of the image, made from the template: in a folder that is mounted, and installed by a build.
@@ -39,6 +41,8 @@ export async function plugins({ tally, store, folder, image }) {
       await cp(made, join(mounted, 'node_modules', NAME), { recursive: true });
       for (const part of ['package.json', 'dist'])
         await cp(join(ROOT, 'core', part), join(mounted, 'node_modules/@entrepot/core', part), { recursive: true });
+      for (const name of OF_CORE)
+        await cp(join(ROOT, 'node_modules', name), join(mounted, 'node_modules', name), { recursive: true });
       await serves({ ...setting, image, name: 'mounted', plugins: [mounted, '/plugins'] });
     });
     await tally.check('image: a plugin that a build installs is loaded, and serves', async () => {

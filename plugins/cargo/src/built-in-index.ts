@@ -14,7 +14,9 @@ const REFUSING = 'http://127.0.0.1:9';
  * cargo, or one that does not say it.
  */
 export async function builtInIndex(surroundings: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'entrepot-cargo-'));
+  // A root that nothing can be written to has no cargo that could be asked.
+  const folder = await mkdtemp(join(tmpdir(), 'entrepot-cargo-')).catch(() => undefined);
+  if (folder === undefined) return undefined;
   // No settings but these: nobody's are in a new folder, and none of the environment are taken over.
   const env = {
     ...Object.fromEntries(['PATH', 'HOME', 'RUSTUP_HOME', 'SystemRoot'].map((name) => [name, surroundings[name]])),

@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { discoverUpstreams } from '../src/discover.js';
 
 let root: string;
@@ -119,4 +119,11 @@ it('takes tokens over only when it is asked to', async () => {
 it('says which file is no TOML', async () => {
   await write('home/.cargo/config.toml', '[source');
   await expect(find()).rejects.toThrow(/config\.toml: expected TOML/);
+});
+
+it('finds nothing where no temporary folder can be made', async () => {
+  vi.stubEnv('TMPDIR', '/nonexistent/folder');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const surroundings = { env: { PATH: process.env['PATH'] }, cwd: '/' };
+  expect(await discoverUpstreams({ useClientCredentials: false }, surroundings)).toEqual([]);
 });

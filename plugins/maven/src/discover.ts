@@ -40,7 +40,7 @@ interface Found {
  */
 export async function discoverUpstreams(
   { useClientCredentials, isOwn = () => false }: DiscoveryContext,
-  surroundings: Surroundings = { env: process.env, home: homedir(), global: '/etc/maven/settings.xml' },
+  surroundings: Surroundings = { env: process.env, home: homeFolder(), global: '/etc/maven/settings.xml' },
 ): Promise<readonly DiscoveredUpstream[]> {
   const home = await mavenHome(surroundings.env);
   const files = [...userSettings(surroundings), ...(home === undefined ? [] : [join(home, 'conf', 'settings.xml')])];
@@ -71,6 +71,15 @@ export async function discoverUpstreams(
       ...(authorization !== undefined && { authorization }),
     },
   ];
+}
+
+/** The home of the user. A user without a name has none, and settings of nobody. */
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/nonexistent';
+  }
 }
 
 /** Whether a mirror stands for `central`: Maven, "Using Mirrors for Repositories", Advanced Mirror Specification. */
