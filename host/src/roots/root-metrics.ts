@@ -4,7 +4,6 @@ import type { RootRefresher } from './root-refresher.js';
 
 /** Shows how many roots repositories have in each state. @returns a function that ends this */
 export function watchRoots(metrics: PrometheusMetrics, roots: RootRefresher): () => void {
-  if (!roots.hasAny) return () => {};
   return metrics.watchSeries(
     'entrepot_repository_roots',
     'Parts of upstreams that are published as a whole, such as suites, by their state.',
