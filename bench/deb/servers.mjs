@@ -5,6 +5,7 @@ import { provideTool } from '@entrepot/fixtures/tools';
 import { start, waitUntilReady } from '../lib/processes.mjs';
 import { launchEntrepot, prepare } from '../servers/entrepot.mjs';
 import { nginx as nginxWithSendfile, nginxCopy as nginxWithout } from '../servers/nginx.mjs';
+import { plain } from '../servers/plain.mjs';
 
 /** Each has `archive`, the URL of the archive on it. */
 export const entrepot = {
@@ -22,17 +23,6 @@ export const entrepot = {
     return { ...server, archive: `${server.base}/debian` };
   },
 };
-
-/** A plain cache: it knows nothing of archives. */
-export function plain(nginx) {
-  return {
-    ...nginx,
-    async launch(settings) {
-      const server = await nginx.launch(settings);
-      return { ...server, archive: new URL(server.files).origin };
-    },
-  };
-}
 
 export const nginx = plain(nginxWithSendfile);
 export const nginxCopy = plain(nginxWithout);

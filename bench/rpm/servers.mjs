@@ -1,4 +1,4 @@
-import { plain } from '../deb/servers.mjs';
+import { plain } from '../servers/plain.mjs';
 import { launchEntrepot, prepare } from '../servers/entrepot.mjs';
 import { nginx as nginxWithSendfile, nginxCopy as nginxWithout } from '../servers/nginx.mjs';
 
