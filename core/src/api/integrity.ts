@@ -42,6 +42,25 @@ export function strongest(promises: readonly Integrity[]): Integrity[] {
   return promises.filter(({ algorithm }) => HEX_LENGTH[algorithm] === longest);
 }
 
+/**
+ * The promises of bytes of which two sources say something, such as a URL and an index: one source gives alternatives, and bytes have to be
+ * right for both. Of two algorithms the stronger one counts.
+ * @param subject of messages
+ * @throws EntrepotError `integrity` where the two name other bytes
+ */
+export function agreed(subject: string, one: readonly Integrity[], other: readonly Integrity[]): Integrity[] {
+  const counting = new Set(strongest([...one, ...other]));
+  const [ofOne, ofOther] = [
+    one.filter((promise) => counting.has(promise)),
+    other.filter((promise) => counting.has(promise)),
+  ];
+  if (ofOne.length === 0 || ofOther.length === 0) return [...counting];
+  const both = ofOne.filter(({ hex }) => ofOther.some((promise) => promise.hex === hex));
+  if (both.length > 0) return both;
+  const [named, listed] = [ofOne, ofOther].map((list) => list.map(printIntegrity).join(' or '));
+  throw new EntrepotError('integrity', `${subject}: asked for as ${named}, and listed as ${listed}`);
+}
+
 /** `integrity` in the form in which messages and logs show it: `sha512:ab12…`. */
 export function printIntegrity({ algorithm, hex }: Integrity): string {
   return `${algorithm}:${hex}`;

@@ -1,4 +1,4 @@
-import type { Integrity } from '../../api/integrity.js';
+import { agreed, type Integrity } from '../../api/integrity.js';
 import type { ArtifactDescription } from '../../api/protocol.js';
 import type { ArtifactResource, DocumentResource } from '../request/resource.js';
 import { placeOf, type QueryPlace } from '../upstream/query.js';
@@ -69,5 +69,5 @@ export async function describedPlace(
   });
   if (found === undefined) return usual;
   const place = { location: found.url, tokenScope: found.tokenScope, namedBy };
-  return { place, integrity: [...integrity, ...(found.integrity ?? [])], size: found.size };
+  return { place, integrity: agreed(resource.key, integrity, found.integrity ?? []), size: found.size };
 }

@@ -2,7 +2,7 @@ import type { Content } from '../../api/content.js';
 import type { Digest } from '../../api/digest.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError, printableUrl } from '../../api/errors.js';
-import { strongest, type Integrity } from '../../api/integrity.js';
+import { agreed, type Integrity } from '../../api/integrity.js';
 import type { VerifyContext } from '../../plugin/classes.js';
 import { factsOf } from '../policy/facts.js';
 import { isPinned, nameOf, type PinnedDocument } from '../store/pinned-name.js';
@@ -151,10 +151,10 @@ class StoredFetch {
     return promised;
   }
 
-  /** The promises of the bytes, by the request and by the document: only the strongest algorithm counts. */
+  /** The promises of the bytes, by the request and by the document. @throws EntrepotError `integrity` where these name other bytes */
   #promised(described: readonly Integrity[]): readonly Integrity[] {
     const { resource } = this.#plan;
-    return strongest([...(resource.integrity ?? []), ...described]);
+    return agreed(resource.key, resource.integrity ?? [], described);
   }
 
   /**
