@@ -90,8 +90,8 @@ async function signed(tally, { folder, server }) {
       const client = (clients[name] = await new Root(join(folder, name)).open(ofHost(place)));
       succeeded(await client.update());
       succeeded(await client.install('hello'));
-      assert.equal(await client.installed('usr/share/hello/version'), '1.0\n');
-      assert.equal(await client.installed('usr/share/greet/version'), '1.0\n');
+      assert.equal(await client.read('usr/share/hello/version'), '1.0\n');
+      assert.equal(await client.read('usr/share/greet/version'), '1.0\n');
     });
     await tally.check(`hosted rpm: ${name} takes nothing that another key would have to sign`, async () => {
       const { publicKey } = await keyOf('Other');
@@ -115,7 +115,7 @@ async function signed(tally, { folder, server }) {
     for (const client of Object.values(clients)) {
       succeeded(await client.update());
       succeeded(await client.install('hello'));
-      assert.equal(await client.installed('usr/share/hello/version'), '0.9~rc1\n');
+      assert.equal(await client.read('usr/share/hello/version'), '0.9~rc1\n');
     }
   });
   await tally.check('hosted rpm: other bytes of a version are refused, and the same are not', async () => {
@@ -128,7 +128,7 @@ async function signed(tally, { folder, server }) {
       const client = await new Root(join(folder, `${name}-old`)).open(ofHost(place));
       succeeded(await client.update());
       succeeded(await client.install(name === 'dnf' ? 'hello-0:1.0' : 'hello=0:1.0', 'again'));
-      assert.equal(await client.installed('usr/share/hello/version'), '1.0\n');
+      assert.equal(await client.read('usr/share/hello/version'), '1.0\n');
     }
   });
   await tally.check(`hosted rpm: ${AT_ONCE} uploads at once are all there`, async () => {
@@ -142,7 +142,7 @@ async function signed(tally, { folder, server }) {
     for (const client of Object.values(clients)) {
       succeeded(await client.update());
       succeeded(await client.install(...names));
-      for (const name of names) assert.equal(await client.installed(`usr/share/${name}/version`), '1\n');
+      for (const name of names) assert.equal(await client.read(`usr/share/${name}/version`), '1\n');
     }
   });
   await tally.check('hosted rpm: a package that was deleted is in no list', async () => {
@@ -159,7 +159,7 @@ async function signed(tally, { folder, server }) {
 }
 
 /**
- * What dnf finds in lists of ours and of createrepo_c, of the same packages.
+ * Compares what dnf finds in lists of ours and of createrepo_c, of the same packages.
  * @param {Tally} tally @param {Scene} scene
  */
 async function compared(tally, { folder, server }) {
@@ -230,7 +230,7 @@ async function unsigned(tally, { folder, server }) {
         const trusting = await new Root(join(folder, `${name}-trusting`)).open({ baseurl: place, gpgcheck: '0' });
         succeeded(await trusting.update());
         succeeded(await trusting.install('plain'));
-        assert.equal(await trusting.installed('usr/share/plain/version'), '1\n');
+        assert.equal(await trusting.read('usr/share/plain/version'), '1\n');
         const settings = { baseurl: place, gpgcheck: '0', repo_gpgcheck: '1' };
         const strict = await new Root(join(folder, `${name}-strict`)).open(settings);
         const result = await strict.update();
@@ -270,7 +270,7 @@ async function many(tally, { folder, server, packages }) {
       const client = await new Root(join(folder, `${name}-large`)).open(ofHost(place));
       succeeded(await client.update());
       succeeded(await client.install('package-0', `package-${packages - 1}`));
-      assert.equal(await client.installed('usr/share/package-0/version'), '1\n');
+      assert.equal(await client.read('usr/share/package-0/version'), '1\n');
     }
   });
 }
