@@ -121,7 +121,7 @@ async function poison(tally) {
   });
 }
 
-/** Where the third part of a package begins. @param {Buffer} bytes */
+/** Finds the beginning of the third part of a package. @param {Buffer} bytes */
 function dataAt(bytes) {
   const magic = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
   return bytes.indexOf(magic, bytes.indexOf(magic, 8) + 8);

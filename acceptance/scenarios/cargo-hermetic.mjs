@@ -58,7 +58,7 @@ export async function cargoHermetic(tally) {
   });
 }
 
-/** What is fetched stays fresh while the scenario runs. */
+/** Settings with which documents stay fresh while the scenario runs. */
 const CACHE = { index: { freshFor: '1h' }, config: { freshFor: '1h' } };
 
 /** @param {Tally} tally @param {string} folder @param {CargoIndex} upstream */

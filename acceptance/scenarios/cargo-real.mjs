@@ -23,7 +23,7 @@ const LIBRARIES = [
   { name: 'tokio', dependency: 'tokio = { version = "1", features = ["full"], registry = "here" }' },
   { name: 'bevy', dependency: 'bevy = { version = "0.14", registry = "here" }' },
 ];
-/** What is fetched stays fresh while the scenario runs. */
+/** Settings with which documents stay fresh while the scenario runs. */
 const CACHE = { index: { freshFor: '1d' }, config: { freshFor: '1d' } };
 
 /**

@@ -38,7 +38,7 @@ const ADVISORY = {
   })),
 };
 
-/** What apt is refused, and what it prints of that. */
+/** A refusal, and the text that apt prints of it. */
 const REFUSED = {
   'with an advisory of its source': { wanted: 'libearth1=1.9-1', says: /403 .*vulnerable.*DEBIAN-CVE-2026-0001/ },
   'of a few seconds': { wanted: 'young', says: /403 .*cooldown/ },
@@ -46,7 +46,7 @@ const REFUSED = {
 };
 
 /**
- * What policy refuses, apt gets on no way that it has: from the repository, by sums and by names, from a state of the past, and by the
+ * Tries all ways that apt has to a package that policy refuses: from the repository, by sums and by names, from a state of the past, and by the
  * server as its HTTP proxy. Its index verifies all the same.
  * @param {Tally} tally
  */

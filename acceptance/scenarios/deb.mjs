@@ -106,7 +106,7 @@ async function usual(tally, megabytes) {
 }
 
 /**
- * Who reads slowly and came first delays nobody, and has it whole in the end.
+ * Lets the first client read slowly: it delays nobody, and has the whole in the end.
  * @param {Tally} tally @param {Pick<Scene, 'archive' | 'server'> & { mirror: DebMirror }} scene
  */
 async function slowFirst(tally, { archive, mirror, server }) {

@@ -11,7 +11,7 @@ import { PORTAL, withLinuxScene } from '../servers/linux-scene.mjs';
 /** @typedef {{ files: Map<string, Buffer>, add(name: string, version: string): unknown, publish(): Promise<void> }} Archive */
 
 /**
- * What a format has to tell for mirrors that are wrong.
+ * Facts of a format for mirrors that are wrong.
  * @typedef {object} Poisonable
  * @property {string} name
  * @property {(folder: string) => Promise<Archive>} create an archive
@@ -122,7 +122,7 @@ async function refresh(server) {
   }
 }
 
-/** How long it may take until clients get what mirrors have: that they lack something is remembered for five seconds. */
+/** Limit of the time until clients get what mirrors have: absence is remembered for five seconds. */
 const PATIENCE = 15_000;
 
 /** @param {() => Promise<void>} check */

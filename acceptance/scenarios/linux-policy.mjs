@@ -18,7 +18,7 @@ import { until } from './policy-databases.mjs';
 /** @typedef {{ files: Map<string, Buffer>, packages: { name: string, path: string }[], publish(): Promise<void> }} Archive */
 
 /**
- * What a format has to tell for policy.
+ * Facts of a format for policy.
  * @typedef {object} Judged
  * @property {string} type
  * @property {string} prefix of the names of its packages, as purl
@@ -29,8 +29,8 @@ import { until } from './policy-databases.mjs';
  */
 
 /**
- * What policy refuses, nobody gets on any way: by its path, from a state of the past, with `HEAD`, or by a real client, and no mirror is asked
- * for it. The index stays as it is.
+ * Tries all ways to a package that policy refuses: by its path, from a state of the past, with `HEAD`, or by a real client. No mirror is asked
+ * for it, and the index stays as it is.
  * @param {Tally} tally
  * @param {(folder: string) => Promise<Judged>} format
  */

@@ -5,7 +5,7 @@ import { note } from '../tally.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 
-/** What a round came to: the bytes of the package, or what went wrong. @typedef {{ bytes: Buffer } | { problem: string }} Round */
+/** Result of a round: the bytes of the package, or the problem. @typedef {{ bytes: Buffer } | { problem: string }} Round */
 
 /** Between two states of a repository, in milliseconds. */
 const BETWEEN = 200;

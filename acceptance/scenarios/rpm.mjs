@@ -118,7 +118,7 @@ async function usual(tally, programs) {
   });
 }
 
-/** What librepo asks for at once, at the most. */
+/** Limit of ranges that librepo asks for at once. */
 const RANGES = 256;
 
 /** @param {Tally} tally */

@@ -61,7 +61,7 @@ export async function withLinuxScene(name, use) {
   });
 }
 
-/** What `serve` is to be told where clients come by `addressed`. */
+/** Settings of a server whose clients come by `addressed`. */
 export const TRUSTING = { server: { trustProxy: ['127.0.0.1'] } };
 
 /**
@@ -100,5 +100,5 @@ export function flipped(bytes, at = bytes.length - 10) {
   return copy;
 }
 
-/** What a mirror has in place of files on a network that wants a login. */
+/** Page that a network with a login gives in place of files. */
 export const PORTAL = Buffer.from('<html><body>Log in to this network</body></html>');

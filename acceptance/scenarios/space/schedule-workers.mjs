@@ -25,7 +25,7 @@ export function bodyAt(at) {
 /** Does random things until a schedule is over. Servers may go at any time. */
 class Worker {
   counts = { answers: 0, refused: 0 };
-  /** What came in place of the last answer that did not. */
+  /** Description of what came in place of an answer, the last time. */
   failure = '';
   #url;
 

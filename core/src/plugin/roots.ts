@@ -18,21 +18,21 @@ export interface Root {
   /** Its path below the repository. Empty: the repository itself. */
   readonly name: string;
   readonly state: RootState;
-  /** When it came into this state; milliseconds since the epoch. Absent: not known. */
+  /** Time at which it came into this state; milliseconds since the epoch. Absent: not known. */
   readonly since?: number | undefined;
   /** Names what was published last. Absent: nothing was. */
   readonly generation?: string | undefined;
-  /** When that was published here; milliseconds since the epoch. */
+  /** Time at which that was published here; milliseconds since the epoch. */
   readonly publishedAt?: number | undefined;
   /** The date that the upstream gives it; milliseconds since the epoch. */
   readonly date?: number | undefined;
-  /** When the upstream was asked last; milliseconds since the epoch. */
+  /** Time at which the upstream was asked last; milliseconds since the epoch. */
   readonly triedAt?: number | undefined;
-  /** When a client asked last, about; milliseconds since the epoch. */
+  /** Time, about, at which a client asked last; milliseconds since the epoch. */
   readonly usedAt?: number | undefined;
-  /** Why it is not `active`. */
+  /** Reason for not being `active`. */
   readonly error?: string | undefined;
-  /** When it is refreshed by itself; milliseconds since the epoch. Absent: it is not. */
+  /** Time at which it is refreshed by itself; milliseconds since the epoch. Absent: it is not. */
   readonly dueAt?: number | undefined;
 }
 

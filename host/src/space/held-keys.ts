@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@entrepot/core';
 import type { Memory } from './memory.js';
 
-/** How long the keys are remembered, in milliseconds. */
+/** Life of remembered keys, in milliseconds. */
 const REMEMBERED = 30_000;
 
 interface Known {

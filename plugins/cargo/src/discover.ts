@@ -49,7 +49,7 @@ export async function discoverUpstreams(
   return [{ url: withoutTrailingSlashes(printableUrl(url)), source: index.source, authorization }];
 }
 
-/** What replaces the public registry. `undefined`: nothing does. An index that is not sparse has an empty URL. */
+/** Finds what replaces the public registry. `undefined`: nothing does. An index that is not sparse has an empty URL. */
 function replacement(files: readonly SettingsFile[], env: NodeJS.ProcessEnv): FoundIndex | undefined {
   const ofSource = (name: string, key: string): Found | undefined => setting(files, ['source', name, key]);
   let name = PUBLIC;

@@ -24,7 +24,7 @@ const dependency = z.object({
   explicit_name_in_toml: name.nullish(),
 });
 
-/** What `cargo publish` says of a crate. Other members are passed over. */
+/** Metadata that `cargo publish` sends of a crate. Other members are passed over. */
 export const METADATA = z.object({
   name,
   vers: z.string().refine(isVersion, { error: 'expected a semantic version' }),
@@ -35,7 +35,7 @@ export const METADATA = z.object({
   description: z.string().max(100_000).nullish(),
 });
 
-/** What `cargo publish` says of a crate, checked. */
+/** Metadata of a crate, checked. */
 export type CrateMetadata = z.output<typeof METADATA>;
 
 /** A version as the line of an index has it. */

@@ -6,7 +6,7 @@ import { fieldsOf, parseBoundedJson, printed, TarError, TarReader, type TarLimit
 import { METADATA, type CrateMetadata } from './metadata.js';
 import { parseToml } from './toml.js';
 
-/** What cargo says of a crate, its README included, in bytes. */
+/** Limit of the metadata of a crate, its README included, in bytes. */
 const LARGEST_METADATA = 4 * 1024 * 1024;
 /** A `Cargo.toml`, in bytes: it is parsed between two requests. */
 const LARGEST_MANIFEST = 512 * 1024;

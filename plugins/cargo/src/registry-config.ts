@@ -8,13 +8,13 @@ export const JSON_TYPE = 'application/json';
 
 const MARKERS = /\{(crate|version|prefix|lowerprefix|sha256-checksum)\}/g;
 
-/** What an upstream says of itself in its `config.json`. */
+/** Contents of the `config.json` of an upstream. */
 export interface RegistryConfig extends Parsed {
   /** The template of the URLs of crates. */
   readonly dl: string;
 }
 
-/** One crate, as the template of its URL wants it. */
+/** A crate, as the template of its URL wants it. */
 export interface CratePlace {
   readonly name: string;
   readonly version: string;

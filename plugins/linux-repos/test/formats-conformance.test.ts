@@ -4,7 +4,7 @@ import { APK, PACMAN, RPM, type Archive } from './archives.js';
 
 type Cases = Parameters<typeof protocolSuite>[1]['cases'];
 
-/** What is asked of each format, besides what all of them are asked. */
+/** Cases of each format, besides those of all of them. */
 const CASES: readonly (readonly [Archive, (paths: readonly string[]) => Cases])[] = [
   [
     RPM,

@@ -29,7 +29,7 @@ export interface SnapshotBuild {
   readonly localCopy?: string | undefined;
 }
 
-/** What a `maven-metadata.xml` says. */
+/** Contents of a `maven-metadata.xml`. */
 export interface Metadata {
   readonly groupId?: string | undefined;
   readonly artifactId?: string | undefined;

@@ -17,7 +17,7 @@ const rule = z.strictObject({
   snapshots: z.boolean().default(true),
 });
 
-/** What one upstream is asked for. */
+/** Groups and versions that an upstream is asked for. */
 export type RoutingRule = z.output<typeof rule>;
 
 /** Options of proxies alone. */

@@ -6,13 +6,13 @@ export interface NamedUrl {
   readonly url: string;
 }
 
-/** What settings of Maven say of repositories. */
+/** Repositories in settings of Maven. */
 export interface Settings {
-  /** Those that are not blocked. */
+  /** Mirrors that are not blocked. */
   readonly mirrors: readonly (NamedUrl & { readonly of: string })[];
-  /** Those of active profiles. */
+  /** Repositories of active profiles. */
   readonly repositories: readonly NamedUrl[];
-  /** Those with a password that is not encrypted. */
+  /** Servers with a password that is not encrypted. */
   readonly servers: readonly { readonly id: string; readonly username: string; readonly password: string }[];
 }
 

@@ -35,7 +35,7 @@ export class Upstreams {
       throw new EntrepotError('not-found', `Repository ${this.#definition.name} has no upstream${scope}`);
     }
     const failures: EntrepotError[] = [];
-    /** Those that cannot be asked for other paths either. */
+    // They cannot be asked for other paths either.
     const away = new Set<ConfiguredUpstream>();
     for (const [index, { url, upstream }] of candidates.entries()) {
       if (upstream !== undefined && away.has(upstream)) continue;

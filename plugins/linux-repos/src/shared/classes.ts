@@ -17,9 +17,9 @@ export interface ClassFacts {
   readonly pointers: string;
   /** Reads lists of packages as rows: by the name of the file, its value. */
   readonly rows: { readonly maker: TableMaker<unknown>; readonly revision: number };
-  /** How long the last generation is served before the mirrors are asked; milliseconds. */
+  /** Life of a generation before the mirrors are asked; milliseconds. */
   readonly freshFor: number;
-  /** How often roots are refreshed when nobody asks, where the configuration does not say; milliseconds. Absent: an hour. */
+  /** Interval of refreshes that nobody asks for, where the configuration does not say; milliseconds. Absent: an hour. */
   readonly refreshInterval?: number | undefined;
   /** Checks a package where its index does not have the sum of the whole file. */
   readonly verifyPackage?: TrustFacts<RepositoryProxy>['verify'];

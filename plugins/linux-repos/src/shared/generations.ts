@@ -19,7 +19,7 @@ export interface Generation {
   readonly pointers: Readonly<Record<string, string>>;
 }
 
-/** What is kept of one root: its generations and its state. */
+/** Generations and state of one root, as they are kept. */
 export interface Kept {
   /** Newest first; at least one. */
   readonly list: readonly Generation[];

@@ -3,12 +3,12 @@ import type { ResolveContext } from '@entrepot/core';
 
 /** The bound on clients that are remembered. */
 const MOST = 20_000;
-/** How long a client that has asked what a document is like (HEAD) gets that one; milliseconds. zypper reads its signature in between. */
+/** Time for which a client that has asked for the head of a document gets that one; milliseconds. zypper reads its signature in between. */
 const PROBED = 10_000;
 
 interface Lease {
   readonly generation: string;
-  /** When the client was given the generation first. */
+  /** Time at which the client was given the generation first. */
   readonly since: number;
   readonly until: number;
   /** Whether the client has only asked what the main document is like. */

@@ -56,7 +56,7 @@ export interface ProxyParts {
   readonly signatures: Signatures;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How often roots are refreshed when nobody asks, where the options do not say; milliseconds. Absent: an hour. */
+  /** Interval of refreshes that nobody asks for, where the options do not say; milliseconds. Absent: an hour. */
   readonly refreshInterval?: number | undefined;
 }
 
@@ -71,7 +71,7 @@ export class RepositoryProxy {
   readonly options: RepositoryOptions;
   readonly signatures: Signatures;
   readonly clock: Clock;
-  /** How often roots are refreshed when nobody asks; milliseconds. 0: never. */
+  /** Interval of refreshes that nobody asks for; milliseconds. 0: never. */
   readonly refreshInterval: number;
   readonly roots: RootMemory;
   readonly beingSigned = new BeingSigned();
@@ -114,7 +114,7 @@ export class RepositoryProxy {
     return this.placed(this.format.route(head));
   }
 
-  /** Where the mirrors have it: below the host that its path begins with, where the upstreams are several servers. */
+  /** Names the place that the mirrors have it at: below the host that its path begins with, where the upstreams are several servers. */
   placed<Placed extends Route | undefined>(route: Placed): Placed {
     if (route === undefined || !('path' in route) || route.path === undefined) return route;
     const { path } = route;

@@ -34,7 +34,7 @@ export class RootMemory {
     if (current !== undefined) this.#served.set(root, { ...status, generation: current.id });
   }
 
-  /** When a client asked for a root; milliseconds since the epoch. `undefined`: not since the start. */
+  /** Time at which a client asked for a root; milliseconds since the epoch. `undefined`: not since the start. */
   lastUse(root: string): number | undefined {
     return this.#uses.get(root);
   }

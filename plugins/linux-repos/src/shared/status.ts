@@ -4,11 +4,11 @@ import type { EntrepotError, RootState } from '@entrepot/core';
 /** The state of a root that was published once. */
 export interface Status {
   readonly state: Exclude<RootState, 'pending' | 'frozen'>;
-  /** When it came into this state; milliseconds since the epoch, as all times here. */
+  /** Time at which it came into this state; milliseconds since the epoch, as all times here. */
   readonly since: number;
-  /** When the mirrors were asked last. */
+  /** Time at which the mirrors were asked last. */
   readonly triedAt: number;
-  /** When a client asked last, as far as it was noted. */
+  /** Time at which a client asked last, as far as it was noted. */
   readonly usedAt: number;
   /** The number of failures in a row. */
   readonly failures: number;
@@ -18,7 +18,7 @@ export interface Status {
   readonly missingSince?: number | undefined;
   /** The time before which the mirrors are not asked by themselves. */
   readonly retryAt?: number | undefined;
-  /** Why it is not active. */
+  /** Reason for not being active. */
   readonly error?: string | undefined;
 }
 

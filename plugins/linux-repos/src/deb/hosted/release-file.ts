@@ -11,7 +11,7 @@ export interface ReleaseSettings {
 /** A Release file. */
 export interface ReleaseFile {
   readonly text: string;
-  /** When another one takes its place although nothing was published; milliseconds since the epoch. Absent: never. */
+  /** Time at which another one takes its place although nothing was published; milliseconds since the epoch. Absent: never. */
   readonly until: number | undefined;
 }
 

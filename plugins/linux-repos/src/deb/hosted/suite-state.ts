@@ -12,7 +12,7 @@ export interface SuiteState {
   /** The date of its Release file; milliseconds since the epoch. */
   readonly date: number;
   readonly components: readonly string[];
-  /** Those that packages were for so far, and those of the configuration; without `all`. */
+  /** Architectures of packages so far, and those of the configuration; without `all`. */
   readonly architectures: readonly string[];
   /** Index files by their name below the suite. */
   readonly files: Readonly<Record<string, IndexFile>>;

@@ -20,11 +20,11 @@ export interface DescribeTask {
   readonly sha256: string;
   /** Bytes of the file. */
   readonly size: number;
-  /** Where the header begins, in bytes. */
+  /** Offset of the header, in bytes. */
   readonly start: number;
   /** Bytes of the payload unpacked; 0 where the file does not say. */
   readonly archiveSize: number;
-  /** When it was published, in seconds since the epoch. */
+  /** Time of its publication, in seconds since the epoch. */
   readonly time: number;
 }
 

@@ -6,7 +6,7 @@ import { RELATION_TAGS, type RelationKind } from './tags.js';
 /** The element of a package in each list of packages: XML, with one line feed behind it. */
 export type Elements = Readonly<Record<ListName, string>>;
 
-/** What each element ends with: no text has it, since `<` is written as a reference. */
+/** End of each element: no text has it, since `<` is written as a reference. */
 export const END = '</package>\n';
 
 /** Writes the elements of a package, as createrepo_c does. */

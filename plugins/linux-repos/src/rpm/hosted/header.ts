@@ -17,7 +17,7 @@ const SIZES: readonly number[] = [0, 1, 1, 2, 4, 8, 0, 1, 0, 0];
 
 interface HeaderEntry {
   readonly type: number;
-  /** Where its values begin in the store. */
+  /** Offset of its values in the store. */
   readonly offset: number;
   readonly count: number;
 }
@@ -57,7 +57,7 @@ export class Header {
     return new Header(bytes, entries, store);
   }
 
-  /** How many values a tag has; 0: it is not there. */
+  /** Counts the values of a tag; 0: it is not there. */
   count(tag: number): number {
     return this.#entries.get(tag)?.count ?? 0;
   }

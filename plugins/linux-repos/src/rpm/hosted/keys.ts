@@ -68,7 +68,7 @@ export interface Nevra {
   readonly architecture: string;
 }
 
-/** What is not as rpm has it. `undefined`: all is. */
+/** Finds what is not as rpm has it. `undefined`: all is. */
 export function wrongPart({ name, version, release, architecture }: Nevra): string | undefined {
   if (!NAME.test(name)) return `the name ${JSON.stringify(name)}`;
   if (!VERSION.test(version)) return `the version ${JSON.stringify(version)}`;

@@ -8,7 +8,7 @@ type RebuildContext = Pick<HostedContext, 'list' | 'content'>;
 /** The lists of a tree, as they are kept. */
 export interface KeptLists {
   readonly lists: Readonly<Record<ListName, Buffer>>;
-  /** How many packages each of them has. */
+  /** Number of packages in each of them. */
   readonly packages: number;
 }
 

@@ -15,7 +15,7 @@ export interface ListDocument {
 export interface TreeState {
   /** Milliseconds since the epoch. */
   readonly date: number;
-  /** How many there are. */
+  /** Number of its packages. */
   readonly packages: number;
   readonly documents: Readonly<Record<ListName, ListDocument>>;
 }

@@ -2,7 +2,7 @@ import type { Content } from '@entrepot/core';
 
 /** Index files of an earlier state that the next one does not have. */
 export interface ReplacedFiles {
-  /** When that was published; milliseconds since the epoch. */
+  /** Time of the publication of that; milliseconds since the epoch. */
   readonly at: number;
   readonly keys: readonly string[];
 }

@@ -2,7 +2,7 @@ import { compareText } from '@entrepot/core/formats';
 
 /** The form of a list of records that is one text. */
 export interface ListForm {
-  /** What each record ends with, and none has within it. */
+  /** End of each record, which none has within it. */
   readonly end: string;
   /** Reads the path by which a record is sorted. */
   pathIn(list: Buffer, start: number, end: number): string;
@@ -18,7 +18,7 @@ export interface RecordEdit {
 /** A list with other records. */
 export interface ChangedList {
   readonly list: Buffer;
-  /** How many records it has more than before; negative: less. */
+  /** Number of records that it has more than before; negative: less. */
   readonly more: number;
 }
 
