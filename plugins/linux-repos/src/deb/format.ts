@@ -37,7 +37,7 @@ async function beside(
   take: (name: string, signed?: Taken) => Promise<Taken | undefined>,
 ): Promise<readonly Taken[]> {
   const plain = main.name === 'Release' ? main : await take('Release').catch(leftOut);
-  if (plain === undefined || readRelease(plain.bytes, plain.name).date !== date) return [];
+  if (plain === undefined || readRelease(await plain.bytes(), plain.name).date !== date) return [];
   const signature = await take('Release.gpg', plain).catch(leftOut);
   return [...(plain === main ? [] : [plain]), ...(signature === undefined ? [] : [signature])];
 }

@@ -35,8 +35,9 @@ export async function take(
 ): Promise<Taken | undefined> {
   try {
     const content = await readFrom(self, root, name, context, of);
-    const bytes = await content.bytes(self.format.largestPointer);
-    return { name, sha256: createHash('sha256').update(bytes).digest('hex'), bytes, of };
+    const hash = createHash('sha256');
+    for await (const piece of content.stream()) hash.update(piece);
+    return { name, sha256: hash.digest('hex'), bytes: () => content.bytes(self.format.largestPointer), of };
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;
@@ -76,21 +77,24 @@ export async function verifyPointer(
 ): Promise<void> {
   const { root, name, of } = attributes as { root: string; name: string; of?: string };
   const { format, signatures } = self;
-  const bytes = await content.bytes(format.largestPointer);
-  if (format.isKey?.(name) === true) return requireOpenPgp(bytes, name, 'PUBLIC KEY BLOCK');
+  if (format.isKey?.(name) === true)
+    return requireOpenPgp(await content.bytes(LARGEST_SIGNATURE), name, 'PUBLIC KEY BLOCK');
   if (format.isSignature(name)) {
+    const bytes = await content.bytes(LARGEST_SIGNATURE);
     requireOpenPgp(bytes, name, 'SIGNATURE');
     if (!signatures.isChecking || of === undefined) return;
     const signed = self.beingSigned.find(root, of);
-    return await signatures.check(signed.bytes, signed.name, bytes);
+    return await signatures.check(await signed.bytes(), signed.name, bytes);
   }
-  const listing = format.mains(root).includes(name) ? format.read?.(bytes, name) : undefined;
+  const bytes = () => content.bytes(format.largestPointer);
+  const listing = format.mains(root).includes(name) ? format.read?.(await bytes(), name) : undefined;
   if (listing !== undefined) requireInTime(listing, root, name, self);
   const signature = format.signatureOf(name);
   if (signatures.isChecking && signature !== undefined) {
+    const whole = await bytes();
     const detached =
-      signature === 'within' ? undefined : await signatureOf(bytes, name, root, signature.detached, context, self);
-    await signatures.check(bytes, name, detached);
+      signature === 'within' ? undefined : await signatureOf(whole, name, root, signature.detached, context, self);
+    await signatures.check(whole, name, detached);
   }
   if (listing !== undefined) await requireNeeded(listing, root, context, self);
 }
@@ -139,7 +143,7 @@ async function signatureOf(
 ): Promise<Uint8Array | undefined> {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   try {
-    return await self.beingSigned.during(root, { name, sha256, bytes }, async () => {
+    return await self.beingSigned.during(root, { name, sha256, bytes: () => Promise.resolve(bytes) }, async () => {
       const content = await read(atUpstream(self, root, detached, { of: sha256 }));
       return await content.bytes(LARGEST_SIGNATURE);
     });
@@ -149,7 +153,7 @@ async function signatureOf(
   }
 }
 
-/** The largest detached signature, in bytes. */
+/** The largest detached signature, and the largest keys, in bytes. */
 const LARGEST_SIGNATURE = 1024 * 1024;
 
 /** The error for a file that is not what a main document says. */

@@ -25,7 +25,8 @@ export interface Listing extends Parsed {
 export interface Taken {
   readonly name: string;
   readonly sha256: string;
-  readonly bytes: Uint8Array;
+  /** Reads it whole: only where that is needed, since a database of pacman may be large. */
+  bytes(): Promise<Uint8Array>;
   /** Of a signature: the SHA-256 of the document that it signs. */
   readonly of?: string | undefined;
 }

@@ -134,7 +134,7 @@ async function newGeneration(
       `no mirror has ${format.mains(root).join(' or ')} of ${root || 'the repository'}`,
     );
   if (last?.pointers[first.name] === first.sha256) return undefined;
-  const listing = format.read?.(first.bytes, first.name) ?? NO_FILES;
+  const listing = format.read === undefined ? NO_FILES : format.read(await first.bytes(), first.name);
   const others = await format.beside(root, first, listing, taking);
   const taken = [first, ...others];
   await fetchWanted(root, last, listing, context, self);
@@ -188,10 +188,15 @@ export async function keepPointer(
 ): Promise<readonly ProducedFile[]> {
   const { root, name, sha256, of } = attributes as { root: string; name: string; sha256: string; of?: string };
   const content = await context.read(atUpstream(self, root, name, { cached: true, of }));
-  const bytes = await content.bytes(self.format.largestPointer);
-  if (createHash('sha256').update(bytes).digest('hex') !== sha256)
-    throw new EntrepotError('not-found', `${name} of ${root} has been replaced`);
   const path = join(context.folder, 'pointer');
-  await writeFile(path, bytes);
+  const hash = createHash('sha256');
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    for await (const piece of content.stream()) {
+      hash.update(piece);
+      yield piece;
+    }
+  }
+  await writeFile(path, hashed(), { signal: context.signal });
+  if (hash.digest('hex') !== sha256) throw new EntrepotError('not-found', `${name} of ${root} has been replaced`);
   return [{ key, path, mediaType: self.format.mediaTypeOf(name) }];
 }
