@@ -82,7 +82,7 @@ function metadataClass(about: string, freshFor: number) {
     upstream: {
       ...upstream,
       maxBytes: LARGEST_METADATA,
-      produce: { applies: (resource, self) => self.sources(resource).length > 1, make: mergeSources },
+      produce: { applies: (resource, self) => self.isMerged(resource), make: mergeSources },
     },
     reply: { mediaType: ({ variant }) => (variant === undefined ? XML_TYPE : TEXT), render: renderMetadata },
     parse: parseMetadata,

@@ -130,6 +130,11 @@ export class MavenProxy {
     return isPromised ? [this.checksum({ subject: attributes.subject, sum: 'sha1' }), ...described] : described;
   }
 
+  /** Whether metadata is merged of what several upstreams have. */
+  isMerged({ among }: Resource): boolean {
+    return (among ?? this.routing.all).length > 1;
+  }
+
   /** Metadata as each upstream has it. */
   sources(resource: Resource): readonly Resource[] {
     return (resource.among ?? this.routing.all).map((url) => {

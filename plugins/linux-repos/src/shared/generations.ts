@@ -1,6 +1,6 @@
 import type { Content, Parsed } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
-import { published, type Status } from './status.js';
+import type { Status } from './status.js';
 
 /** The largest list of generations that is read, in bytes. */
 const LARGEST = 16 * 1024 * 1024;
@@ -9,7 +9,7 @@ const LARGEST = 16 * 1024 * 1024;
 export interface Generation {
   /** Differs when a document does. */
   readonly id: string;
-  /** When it was published here; milliseconds since the epoch. */
+  /** Time of its publication here; milliseconds since the epoch. */
   readonly at: number;
   /** The date that the upstream gives it; milliseconds since the epoch. */
   readonly date?: number | undefined;
@@ -32,9 +32,7 @@ export interface Generations extends Parsed, Kept {}
 /** Reads the generations that were written by `printGenerations`. */
 export async function readGenerations(content: Content): Promise<Generations> {
   const text = Buffer.from(await content.bytes(LARGEST)).toString('utf8');
-  const read = JSON.parse(text) as Kept | Generation[];
-  // The form of before had no state.
-  const { list, status = published(list[0]?.at ?? 0) } = Array.isArray(read) ? { list: read } : read;
+  const { list, status } = JSON.parse(text) as Kept;
   if (!Array.isArray(list) || list.length === 0) throw malformed('generations', 'there are none');
   return { weight: 4 * text.length, list, status };
 }
