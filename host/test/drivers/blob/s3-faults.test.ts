@@ -23,9 +23,9 @@ interface Opened {
 }
 
 /** A store that has a blob. */
-async function opened(settings: Partial<S3Settings> = {}): Promise<Opened> {
+async function opened(settings: Partial<S3Settings> = {}, limits: Limits = {}): Promise<Opened> {
   const server = await FakeS3.start();
-  const store = await open(server, settings);
+  const store = await open(server, settings, limits);
   onTestFinished(() => store.dispose());
   const bytes = sampleBytes(SIZE);
   const digest = digestOf(bytes);
@@ -33,8 +33,15 @@ async function opened(settings: Partial<S3Settings> = {}): Promise<Opened> {
   return { server, store, bytes, digest };
 }
 
-function open({ endpoint }: Pick<FakeS3, 'endpoint'>, settings: Partial<S3Settings> = {}): Promise<S3BlobStore> {
-  return S3BlobStore.open({ settings: s3Settings({ endpoint, prefix: 'p', ...settings }), logger: silentLogger });
+type Limits = Pick<Parameters<typeof S3BlobStore.open>[0], 'multipartAbove'>;
+
+function open(
+  { endpoint }: Pick<FakeS3, 'endpoint'>,
+  settings: Partial<S3Settings> = {},
+  limits: Limits = {},
+): Promise<S3BlobStore> {
+  const all = s3Settings({ endpoint, prefix: 'p', ...settings });
+  return S3BlobStore.open({ settings: all, logger: silentLogger, ...limits });
 }
 
 async function put(store: S3BlobStore, bytes: Buffer): Promise<number> {
@@ -152,6 +159,36 @@ describe('a server that is busy', () => {
     const { server, store } = await opened();
     server.fault = first(Infinity, (response) => failWith(response, 507, 'XMinioStorageFull'));
     await expect(put(store, sampleBytes(10))).rejects.toMatchObject({ code: 'STORAGE_FULL', status: 507 });
+  });
+});
+
+describe('an upload in parts that is given up', () => {
+  it('is aborted until the server has nothing of it', async () => {
+    const { server, store } = await opened({}, { multipartAbove: 1_500_000 });
+    // A server that is still at a part: it cannot remove the upload, then keeps that part, and has nothing at last.
+    const aborts = [500, 204, 204];
+    let asked = '';
+    server.fault = (request, response) => {
+      const { searchParams } = new URL(request.url as string, server.endpoint);
+      if (searchParams.has('uploads')) {
+        response.end('<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>');
+      } else if (searchParams.get('uploadId') !== 'u') return false;
+      else if (request.method === 'PUT') failWith(response, 403, 'AccessDenied');
+      else if (request.method === 'GET') {
+        asked += 'list ';
+        if (aborts.length === 0) failWith(response, 404, 'NoSuchUpload');
+        else response.end('<ListPartsResult><Part><PartNumber>1</PartNumber></Part></ListPartsResult>');
+      } else {
+        asked += 'abort ';
+        const status = aborts.shift() as number;
+        if (status === 500) failWith(response, status, 'InternalError');
+        else response.writeHead(status).end();
+      }
+      request.resume();
+      return true;
+    };
+    await expect(put(store, sampleBytes(2_000_000, 7))).rejects.toMatchObject({ kind: 'storage' });
+    expect(asked).toBe('abort abort list abort list ');
   });
 });
 

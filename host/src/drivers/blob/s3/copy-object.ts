@@ -1,5 +1,6 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import type { SendOptions } from '@entrepot/core/blobs';
+import { abortUpload } from './abort-upload.js';
 import { type S3Connection, SLOW } from './connection.js';
 import { S3ReplyError } from './failure.js';
 
@@ -63,7 +64,7 @@ async function copyParts(
     await run((options) => client.send(complete, { ...options, ...SLOW }));
   } catch (error) {
     // One that cannot be aborted now is left to the collector.
-    await client.send(new sdk.AbortMultipartUploadCommand(upload)).catch(() => {});
+    await abortUpload(connection, upload).catch(() => {});
     throw error;
   } finally {
     uploads.delete(UploadId);

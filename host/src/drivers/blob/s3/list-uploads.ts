@@ -1,6 +1,7 @@
 import type { ListMultipartUploadsCommandOutput, MultipartUpload } from '@aws-sdk/client-s3';
+import { abortUpload } from './abort-upload.js';
 import type { S3Connection } from './connection.js';
-import { failureOf, S3ReplyError } from './failure.js';
+import { s3Error, S3ReplyError } from './failure.js';
 
 /** An upload in parts that has not ended. */
 export interface ListedUpload {
@@ -81,19 +82,16 @@ function readPage(
 }
 
 function listed(connection: S3Connection, { Key, UploadId, Initiated }: Upload): ListedUpload {
-  const { sdk, client, object } = connection;
   const startedAt = Initiated?.getTime();
   return {
     key: Key,
     startedAt: startedAt === undefined || Number.isNaN(startedAt) ? Infinity : startedAt,
     async remove() {
-      await connection.run('abort an upload of', Key, async (options) => {
-        const abort = new sdk.AbortMultipartUploadCommand({ ...object(Key), UploadId });
-        await client.send(abort, options).catch((error: unknown) => {
-          // It has ended meanwhile.
-          if (failureOf(error).code !== 'NoSuchUpload') throw error;
-        });
-      });
+      try {
+        await abortUpload(connection, { ...connection.object(Key), UploadId });
+      } catch (error) {
+        throw s3Error(error, 'abort an upload of', connection.nameOf(Key));
+      }
     },
   };
 }

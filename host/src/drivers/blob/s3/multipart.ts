@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import { type KnownBytes, sendBody, type SendOptions } from '@entrepot/core/blobs';
+import { abortUpload, type PartedUpload } from './abort-upload.js';
 import { type S3Connection, SLOW, WRITE_ATTEMPTS } from './connection.js';
 import { failureOf, S3ReplyError, withRetries } from './failure.js';
 import { headObject } from './head-object.js';
@@ -57,16 +58,14 @@ export async function uploadParts(
     isComplete = true;
   } finally {
     // An upload that cannot be aborted now is left to the collector.
-    if (!isComplete) await client.send(new sdk.AbortMultipartUploadCommand(upload)).catch(() => {});
+    if (!isComplete) await abortUpload(connection, upload).catch(() => {});
     connection.uploads.delete(UploadId);
   }
 }
 
-type Upload = { readonly Bucket: string; readonly Key: string; readonly UploadId: string };
-
 async function sendParts(
   connection: S3Connection,
-  upload: Upload,
+  upload: PartedUpload,
   { size, bytes, isKnown }: PartedBytes,
   { abortSignal }: SendOptions,
 ): Promise<CompletedPart[]> {
@@ -102,7 +101,7 @@ async function sendParts(
 
 async function sendPart(
   { sdk, client }: S3Connection,
-  upload: Upload,
+  upload: PartedUpload,
   part: { readonly number: number; readonly start: number; readonly end: number } & Omit<PartedBytes, 'size'>,
   signal: AbortSignal,
 ): Promise<CompletedPart> {
