@@ -43,6 +43,7 @@ const SHORT = [
   'rpmbuild',
   'createrepo_c',
   'repo-add',
+  'makepkg',
   'bsdtar',
   'dnf',
   'zypper',
@@ -55,7 +56,7 @@ const SHORT = [
  */
 const CHART = ['helm-3', 'helm-4', 'helm-unittest', 'kubeconform', 'kube-score', 'promtool', 'shellcheck'];
 /** @type {readonly ToolName[]} */
-const LINUX = ['rpmbuild', 'createrepo_c', 'repo-add', 'bsdtar', 'dnf', 'zypper', 'pacman'];
+const LINUX = ['rpmbuild', 'createrepo_c', 'repo-add', 'makepkg', 'bsdtar', 'dnf', 'zypper', 'pacman'];
 /** @type {readonly ToolName[]} */
 const IMAGE = ['mmdebstrap', 'buildah', 'podman', 'runc', 'skopeo'];
 

@@ -88,7 +88,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
-                       first-hour, python, go, cargo, maven, policy, oci, deb, deb-hosted, rpm-hosted or helm;
+                       first-hour, python, go, cargo, maven, policy, oci, deb, deb-hosted, rpm, rpm-hosted, pacman, apk or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -207,7 +207,13 @@ if (values.help) {
   const isOther = others.length > 0 || values.client.length === 0;
   const clients = isOther ? chooseClients(values.hermetic && others.length === 0 ? FAMILIES : others) : [];
   const seed = Number(values.seed);
-  const wants = (/** @type {string} */ name) => values.only.length === 0 || values.only.includes(name);
+  /** Runs a part of --hermetic. A failure to set it up is counted, and keeps no other part from being run. */
+  const part = async (/** @type {string} */ name, /** @type {() => Promise<unknown>} */ run) => {
+    if (values.only.length > 0 && !values.only.includes(name)) return;
+    const begun = performance.now();
+    await run().catch((error) => tally.check(`${name}: runs to its end`, () => Promise.reject(error)));
+    note(`${name}: ${Math.round((performance.now() - begun) / 1000)} s`);
+  };
 
   if (values.conformance) await ociConformance(tally);
   if (values.chart) await chart(tally);
@@ -254,40 +260,40 @@ if (values.help) {
   if (values.stores) await schedulesOverStores(tally, { schedules: 100, seed }, values.store);
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
-    if (wants('input')) await badInput(tally);
-    if (wants('faults')) await upstreamFaults(tally);
-    if (wants('toxics')) await toxics(tally, { full: false });
-    if (wants('matrix')) await faultMatrix(tally, { full: false });
-    if (wants('database')) await databaseOutage(tally);
-    if (wants('deb')) await deb(tally, { rounds: 20, clients: 4, megabytes: 5, peerRounds: 0 });
-    if (wants('rpm')) await rpm(tally, { rounds: 8, clients: 6 });
-    if (wants('pacman')) await pacman(tally, { rounds: 20, clients: 4 });
-    if (wants('apk')) await apk(tally, { rounds: 40, clients: 4 });
-    if (wants('deb-hosted')) await debHosted(tally, { packages: 100 });
-    if (wants('rpm-hosted')) await rpmHosted(tally, { packages: 50 });
-    if (wants('closing')) await closingUpstreams(tally, { requests: 200 });
-    if (wants('first-hour')) await firstHour(tally, { full: false });
-    if (wants('reload')) await reload(tally, { rounds: 6, wrong: 2 });
-    if (wants('rolling')) await rollingRestart(tally, { rounds: 1 });
-    if (wants('bytes')) await bytePath(tally, { full: false });
-    if (wants('crash')) await crash(tally, { rounds: 10 });
-    if (wants('space')) await space(tally, { full: false, seed });
-    if (wants('consistency')) await consistency(tally, { versions: 50 });
-    if (wants('workers')) await workers(tally);
+    await part('input', () => badInput(tally));
+    await part('faults', () => upstreamFaults(tally));
+    await part('toxics', () => toxics(tally, { full: false }));
+    await part('matrix', () => faultMatrix(tally, { full: false }));
+    await part('database', () => databaseOutage(tally));
+    await part('deb', () => deb(tally, { rounds: 20, clients: 4, megabytes: 5, peerRounds: 0 }));
+    await part('rpm', () => rpm(tally, { rounds: 8, clients: 6 }));
+    await part('pacman', () => pacman(tally, { rounds: 20, clients: 4 }));
+    await part('apk', () => apk(tally, { rounds: 40, clients: 4 }));
+    await part('deb-hosted', () => debHosted(tally, { packages: 100 }));
+    await part('rpm-hosted', () => rpmHosted(tally, { packages: 50 }));
+    await part('closing', () => closingUpstreams(tally, { requests: 200 }));
+    await part('first-hour', () => firstHour(tally, { full: false }));
+    await part('reload', () => reload(tally, { rounds: 6, wrong: 2 }));
+    await part('rolling', () => rollingRestart(tally, { rounds: 1 }));
+    await part('bytes', () => bytePath(tally, { full: false }));
+    await part('crash', () => crash(tally, { rounds: 10 }));
+    await part('space', () => space(tally, { full: false, seed }));
+    await part('consistency', () => consistency(tally, { versions: 50 }));
+    await part('workers', () => workers(tally));
     // Beside other work the time until a first byte says little.
-    if (wants('cluster')) await cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5, firstByte: 5_000 });
-    if (wants('replicas')) await replicas(tally, { rounds: 1, downloads: 6, kills: 3 });
-    if (wants('backup')) await backup(tally, { seconds: 2 });
-    if (wants('s3')) await s3(tally, { rounds: 5 });
-    if (wants('clouds')) await clouds(tally);
-    if (wants('deploy')) await deployment(tally);
-    if (wants('move')) await move(tally, { kills: 2, files: 200 });
-    if (wants('clients') && clients.length > 0) await clientsHermetic(tally, clients);
-    if (wants('python') && python.length > 0) await pythonHermetic(tally, python);
-    if (wants('go') && (wantsGo || values.client.length === 0)) await goHermetic(tally);
-    if (wants('cargo') && (wantsCargo || values.client.length === 0)) await cargoHermetic(tally);
-    if (wants('maven')) await mavenHermetic(tally);
-    if (wants('policy')) await policyClients(tally, { npm: clients, python, helm: [] }, { writeDocs: false });
+    await part('cluster', () => cluster(tally, { clients: 30, size: 16, kills: [50], versions: 5, firstByte: 5_000 }));
+    await part('replicas', () => replicas(tally, { rounds: 1, downloads: 6, kills: 3 }));
+    await part('backup', () => backup(tally, { seconds: 2 }));
+    await part('s3', () => s3(tally, { rounds: 5 }));
+    await part('clouds', () => clouds(tally));
+    await part('deploy', () => deployment(tally));
+    await part('move', () => move(tally, { kills: 2, files: 200 }));
+    if (clients.length > 0) await part('clients', () => clientsHermetic(tally, clients));
+    if (python.length > 0) await part('python', () => pythonHermetic(tally, python));
+    if (wantsGo || values.client.length === 0) await part('go', () => goHermetic(tally));
+    if (wantsCargo || values.client.length === 0) await part('cargo', () => cargoHermetic(tally));
+    await part('maven', () => mavenHermetic(tally));
+    await part('policy', () => policyClients(tally, { npm: clients, python, helm: [] }, { writeDocs: false }));
   }
   const { peer } = values;
   if (images.length > 0 || (values.hermetic && values.only.includes('oci'))) {
