@@ -4,11 +4,11 @@ import type { ResolveContext } from '@entrepot/core';
 /** The bound on clients that are remembered. */
 const MOST = 20_000;
 /** Time for which a client that has asked for the head of a document gets that one; milliseconds. zypper reads its signature in between. */
-const PROBED = 10_000;
+const PROBED = 60_000;
 
 interface Lease {
   readonly generation: string;
-  /** Time at which the client was given the generation first. */
+  /** Time at which the client asked about the generation first, or was given its main document last. */
   readonly since: number;
   readonly until: number;
   /** Whether the client has only asked what the main document is like. */
@@ -35,7 +35,7 @@ export class Leases {
   take(client: Client, root: string, generation: string): void {
     for (const key of keysOf(client, root)) {
       const last = this.#leases.get(key);
-      const since = last?.generation === generation ? last.since : client.now;
+      const since = last?.isProbe === true && last.generation === generation ? last.since : client.now;
       this.#leases.set(key, { generation, since, until: client.now + this.#duration, isProbe: client.isHead });
     }
   }
