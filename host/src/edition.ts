@@ -3,7 +3,7 @@ import { CLOCK } from '@entrepot/core';
 import type { RepositoryRoots } from '@entrepot/core/engine';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
-import { GOVERNANCE, METRICS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
+import { GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
 import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
@@ -63,8 +63,11 @@ export class Edition {
       proxies,
       hasProxies: server.trustProxy.length > 0,
     });
+    const rateLimits = root.get(RATE_LIMITS);
     const observers = [countRequests(root.get(METRICS))];
-    if (log.access) observers.push(accessLog(logger, [...PROBES, metrics.path]));
+    if (countsBytes(loaded.config)) observers.push((record) => rateLimits.spend(record));
+    const probes = [...PROBES, metrics.path];
+    if (log.access) observers.push(accessLog(logger, probes));
     const exchanges = new Exchanges(observers, proxies);
     this.exchanges = exchanges;
     const cleanup = new Cleanup({
@@ -90,7 +93,12 @@ export class Edition {
     const sites: OpenSite[] = [];
     for (const site of sitesOf(server, served)) {
       const { isMain } = site;
-      const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies, senderOf);
+      const repositories = mountRepositories(site.served, {
+        serverUrl: isMain ? server.publicUrl : undefined,
+        proxies,
+        senderOf,
+        limits: rateLimits.of(),
+      });
       const routes = (router: Router): void => {
         if (isMain)
           serverRoutes(router, {
@@ -108,7 +116,15 @@ export class Edition {
         const tokens = tokenRepositories(site.served);
         if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
       };
-      const app = createApp({ repositories, routes, maxPathLength: server.maxPathLength, exchanges, logger });
+      const app = createApp({
+        repositories,
+        routes,
+        maxPathLength: server.maxPathLength,
+        limits: rateLimits.of(),
+        unlimited: probes,
+        exchanges,
+        logger,
+      });
       const bounds = { ...server, ...site.address, tls: site.tls, reusePort };
       const listener = openAt(site)?.listener ?? new Listener(app, bounds, logger);
       sites.push({ ...site, app, options: bounds, listener, repositories });
@@ -167,6 +183,13 @@ export class Edition {
       forgetPlugins();
     }
   }
+}
+
+/** Whether a limit counts the bytes of answers. */
+function countsBytes({ server, repositories = {} }: LoadedConfig['config']): boolean {
+  return [server, ...Object.values(repositories)].some(
+    ({ rateLimit }) => rateLimit?.address?.bytes !== undefined || rateLimit?.principal?.bytes !== undefined,
+  );
 }
 
 function hasRoots(one: readonly [string, RepositoryRoots | undefined]): one is readonly [string, RepositoryRoots] {

@@ -1,5 +1,5 @@
 import { withoutTrailingSlashes, type ClientSetup, type Logger } from '@entrepot/core';
-import { createSharedMount } from '@entrepot/core/engine';
+import { createSharedMount, type CallerLimits } from '@entrepot/core/engine';
 import type { TokenRepository } from './access/token-endpoint.js';
 import type { Scope } from './container/scope.js';
 import { printListenAddress } from './config/listen-address.js';
@@ -24,12 +24,19 @@ export interface Served {
   readonly scope: Scope;
 }
 
+/** What the repositories of one listener have in common. */
+export interface Mounting {
+  readonly serverUrl: string | undefined;
+  readonly proxies: TrustedProxies;
+  readonly senderOf: SenderOf;
+  /** Limits of the server, for answers of several repositories together. */
+  readonly limits: CallerLimits | undefined;
+}
+
 /** Mounts the repositories of one listener. Their scopes must be able to make engines. */
 export function mountRepositories(
   served: readonly Served[],
-  serverUrl: string | undefined,
-  proxies: TrustedProxies,
-  senderOf: SenderOf,
+  { serverUrl, proxies, senderOf, limits }: Mounting,
 ): MountedRepository[] {
   const own = served.filter(({ plan }) => !isExclusive(plan)).map((one) => mountAt(one, one.plan.mount));
   const shared = new Set(served.flatMap(({ plan }) => plan.sharedMounts));
@@ -55,6 +62,7 @@ export function mountRepositories(
         facts: { ...factsOf(plan), type: plan.loaded.plugin.id, options: plan.options },
       })),
       exclusive,
+      limits,
     });
     if (exclusive) return [{ ...mountAt(first, mount, mount), engine }];
     const url = serverUrl === undefined ? undefined : new URL(serverUrl).origin + mount;

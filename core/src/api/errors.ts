@@ -10,6 +10,7 @@ const STATUSES = {
   'too-large': 413,
   'uri-too-long': 414,
   'range-not-satisfiable': 416,
+  'too-many-requests': 429,
   'policy-denied': 403,
   integrity: 502,
   'upstream-unavailable': 502,

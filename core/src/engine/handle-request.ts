@@ -27,6 +27,7 @@ import { createSessionHandler } from './hosted/hosted-sessions.js';
 import { localReply, redirectReply } from './reply/local-reply.js';
 import { ForgetfulCache } from './store/forgetful-cache.js';
 import { createNegativeCache } from './store/negative-cache.js';
+import { countRequest } from './request/caller-limits.js';
 import { keysAt } from './request/keys-at.js';
 import type { RequestContext } from './request/request-context.js';
 import { Routing } from './request/routing.js';
@@ -160,6 +161,19 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
     return replyHeaders === undefined ? reply : { ...reply, headers: withDefaults(reply.headers, replyHeaders) };
   }
 
+  const { callerLimits } = definition;
+  /** Requests for which there was no ready reply. */
+  const counted = new WeakSet<EngineRequest>();
+  /** Counts a request that failed before its caller was known, such as one with a wrong password, for its address. */
+  function afterCounting(request: EngineRequest, error: unknown): unknown {
+    try {
+      countRequest(callerLimits, request);
+      return error;
+    } catch (excess) {
+      return excess;
+    }
+  }
+
   return {
     definition,
     ready(request) {
@@ -170,7 +184,9 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
         const resource = routing.route(request);
         if (resource.kind !== 'artifact' && resource.kind !== 'document') return undefined;
         if (!definition.access.isOpen({ right: 'read', name: resource.accessName })) return undefined;
+        countRequest(callerLimits, request);
         const reply = stored.ready(contextOf(request, nobody, services.clock.now()), resource);
+        if (reply === undefined && callerLimits !== undefined) counted.add(request);
         return reply && withHeaders(reply);
       } catch {
         // `handle` meets it again, and says it.
@@ -180,21 +196,22 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
     async handle(request) {
       let resource: BoundResource | undefined;
       let context = contextOf(request, nobody, services.clock.now());
+      let isCounted = counted.has(request);
       try {
         resource = routing.route(request);
         const need = neededFor(definition, request, resource);
-        if (need !== undefined) {
-          const caller = await authenticate(definition, request, need);
-          context = { ...context, caller };
-          authorize(definition, request, need, caller);
-        }
+        if (need !== undefined) context = { ...context, caller: await authenticate(definition, request, need) };
+        isCounted = true;
+        if (!counted.has(request)) countRequest(callerLimits, request, context.caller.name);
+        if (need !== undefined) authorize(definition, request, need, context.caller);
         const served =
           resource.kind === 'alias'
             ? await serveAlias(context, resource, (found) => (resource = found))
             : await serve(context, resource);
         const reply = withHeaders(served);
         return need === undefined ? reply : withCaller(forCallersOnly(reply), context.caller.name);
-      } catch (error) {
+      } catch (thrown) {
+        const error = isCounted ? thrown : afterCounting(request, thrown);
         const redirect = redirectReply(definition.name, request, error);
         if (redirect !== undefined) return withHeaders(redirect);
         decisions.recordRefusal(context, resource, error);

@@ -2,6 +2,7 @@ export { createRepository } from './handle-request.js';
 export { SMALL_BLOB } from './store/blob-cache.js';
 export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './store/shared-storage.js';
 export { inspectBlob, takeOut, type BlobCondition } from './store/blob-verification.js';
+export { countRequest, type CallerLimits, type Excess } from './request/caller-limits.js';
 export { headerText } from './request/header-text.js';
 export { type RequestContext } from './request/request-context.js';
 export { type RequestPlace } from './request/plain-get.js';

@@ -7,6 +7,7 @@ import { errorReply } from './reply/error-reply.js';
 import { localReply } from './reply/local-reply.js';
 import { withDefaults } from './request/merge-headers.js';
 import { plainGet } from './request/plain-get.js';
+import { countRequest, type CallerLimits } from './request/caller-limits.js';
 import { requestHead } from './request/request-head.js';
 import type { EngineReply, EngineRequest } from './request/request.js';
 import type { RepositoryEngine } from './store/repository.js';
@@ -32,6 +33,8 @@ export interface SharedMountOptions {
   readonly members: readonly SharedMountMember[];
   /** Whether the one member has the mount to itself: everything but its root is for that repository. */
   readonly exclusive: boolean;
+  /** For the answers of the mount itself; repositories have their own. Absent: without limit. */
+  readonly limits?: CallerLimits | undefined;
 }
 
 type Answering = Pick<RepositoryEngine, 'handle' | 'keysAt'>;
@@ -43,7 +46,7 @@ export interface SharedMount extends Answering {
 }
 
 /** Answers the requests at a shared mount whose path names no repository, or whose query names another one. */
-export function createSharedMount({ mount, members, exclusive }: SharedMountOptions): SharedMount {
+export function createSharedMount({ mount, members, exclusive, limits }: SharedMountOptions): SharedMount {
   const [first] = members as readonly [SharedMountMember, ...SharedMountMember[]];
   const facts = members.map((member) => member.facts);
   const plugins = [...new Set(members.map(({ engine }) => engine.definition.plugin))];
@@ -93,6 +96,7 @@ export function createSharedMount({ mount, members, exclusive }: SharedMountOpti
   async function answered(request: EngineRequest, answer: SharedAnswer | undefined): Promise<EngineReply | undefined> {
     if (answer === undefined) return undefined;
     if ('repository' in answer) return await chosen(answer)?.handle(request);
+    countRequest(limits, request);
     if (answer.guarded === true && guarded.length > 0) await requireCaller(guarded, owner, request);
     const reply = 'questions' in answer ? await firstAnswer(request, answer) : answer.reply;
     return reply && ofMount(mount, owner, localReply(mount, request, reply));

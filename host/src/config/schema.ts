@@ -42,6 +42,55 @@ const tlsSchema = z
 /** The certificates of a listener. Paths are absolute. */
 export type TlsConfig = z.output<typeof tlsSchema>;
 
+const network = z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' });
+
+const shareSchema = z
+  .strictObject({
+    requests: optional(z.number().min(0.01).max(1_000_000)).describe(
+      'The requests a second that a caller may make for as long as they like.',
+    ),
+    burst: optional(z.int().min(1).max(10_000_000)).describe(
+      'The requests at once, after a pause. Left out: those of ten seconds.',
+    ),
+    bytes: optional(size({ least: 1 })).describe(
+      'The bytes of answers a second that a caller may have for as long as they like. They are counted when an answer ends.',
+    ),
+    byteBurst: optional(size({ least: 1 })).describe(
+      'The bytes at once, after a pause. Left out: those of ten seconds.',
+    ),
+  })
+  .refine(({ requests, bytes }) => requests !== undefined || bytes !== undefined, {
+    error: 'expected requests, bytes or both',
+  })
+  .refine(({ requests, burst }) => requests !== undefined || burst === undefined, {
+    error: 'expected burst beside requests',
+  })
+  .refine(({ bytes, byteBurst }) => bytes !== undefined || byteBurst === undefined, {
+    error: 'expected byteBurst beside bytes',
+  });
+
+/** The share of one caller. */
+export type ShareConfig = z.output<typeof shareSchema>;
+
+const rateLimitSchema = z.strictObject({
+  address: optional(shareSchema).describe(
+    'The share of each address (of IPv6: each /64), for requests of callers who are not authenticated. Left out: they are not limited.',
+  ),
+  principal: optional(shareSchema).describe(
+    'The share of each authenticated caller, from all addresses together. Left out: their requests count for their address.',
+  ),
+  exempt: prefault(
+    z.strictObject({
+      networks: z.array(network).default([]).describe('Addresses and networks whose requests are not counted.'),
+      principals: z.array(text).default([]).describe('Names of callers whose requests are not counted.'),
+    }),
+    {},
+  ).describe('Who is not limited.'),
+});
+
+/** How much each caller may ask for. */
+export type RateLimitConfig = z.output<typeof rateLimitSchema>;
+
 const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);
 
 const serverSchema = z.strictObject({
@@ -58,7 +107,7 @@ const serverSchema = z.strictObject({
     'The secret that signs the tokens of `/-/token`, the same on all replicas: `${env:…}` or `${file:…}`. Left out: one is generated and stored beside the database.',
   ),
   trustProxy: z
-    .array(z.string().refine(isNetwork, { error: 'expected an address or a network such as 10.0.0.0/8' }))
+    .array(network)
     .default([])
     .describe('Addresses and networks whose `X-Forwarded-For`, `-Proto` and `-Host` are trusted.'),
   drainDelay: prefault(duration(), '0s').describe(
@@ -85,6 +134,9 @@ const serverSchema = z.strictObject({
   ),
   maxPathLength: prefault(size({ least: 64 }), '8KiB').describe(
     'The longest path of a request, query included; a longer one is answered with 414.',
+  ),
+  rateLimit: optional(rateLimitSchema).describe(
+    'How much each caller may ask of all repositories together, and of the server’s own pages; beyond it the answer is 429 with `Retry-After`. Each process counts by itself. Left out: without limit.',
   ),
 });
 
@@ -788,6 +840,9 @@ const repositoryKeys = {
   ),
   requireIntegrity: flag(false).describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
   limits: prefault(limitsSchema, {}).describe('Size limits.'),
+  rateLimit: optional(rateLimitSchema).describe(
+    'How much each caller may ask of this repository, besides what `server.rateLimit` says. Who is exempt there is exempt here.',
+  ),
   policy: optional(repositoryPolicySchema).describe('Policy settings of this repository that differ from the policy.'),
   cleanup: optional(cleanupSchema).describe(
     'Rules by which a hosted repository removes versions by itself. Left out: none.',

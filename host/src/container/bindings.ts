@@ -1,4 +1,5 @@
 import { CLOCK, TRANSPORT, type Token } from '@entrepot/core';
+import { RateLimits } from '../access/rate-limits.js';
 import { RepositoryTokens } from '../access/repository-tokens.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
@@ -24,6 +25,7 @@ import {
   NOTICES,
   OBSERVER,
   POLICY,
+  RATE_LIMITS,
   ROOT_LOGGER,
   SPACE,
   STORAGE,
@@ -96,6 +98,7 @@ export function createRootScope(
       }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
+  root.single(RATE_LIMITS, { clock: CLOCK }, ({ clock }) => new RateLimits(server.rateLimit, repositories, clock));
   root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>
     governance.journal.observer(metrics),
   );

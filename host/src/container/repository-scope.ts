@@ -22,6 +22,7 @@ import {
   OBSERVER,
   POLICY,
   PROTOCOL,
+  RATE_LIMITS,
   ROOT_LOGGER,
   STORAGE,
   TOKENS,
@@ -63,11 +64,12 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
       storage: STORAGE,
       observer: OBSERVER,
       governance: GOVERNANCE,
+      rateLimits: RATE_LIMITS,
     },
-    ({ protocol, access, governance, cluster, ...services }) => {
+    ({ protocol, access, governance, cluster, rateLimits, ...services }) => {
       const scanDesk = governance.scanners.length > 0 ? governance.desk : undefined;
       const engine = createRepository(
-        { ...definitionOf(plan), protocol, access },
+        { ...definitionOf(plan), protocol, access, callerLimits: rateLimits.of(plan.name) },
         {
           ...services,
           cluster: cluster?.flights,

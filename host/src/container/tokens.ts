@@ -1,6 +1,7 @@
 import { createToken, type Access, type BlobStore, type EntryIndex, type HotCache, type Logger } from '@entrepot/core';
 import { type Protocol, type EngineObserver, type RepositoryEngine, type SharedStorage } from '@entrepot/core/engine';
 import type { Administration } from '../admin/administration.js';
+import type { RateLimits } from '../access/rate-limits.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
@@ -31,6 +32,9 @@ export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root')
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
 /** There only where a repository has `access` configured. */
 export const TOKENS = createToken<RepositoryTokens, 'root'>('host-tokens', 'root');
+
+/** Of one configuration. */
+export const RATE_LIMITS = createToken<RateLimits, 'root'>('host-rate-limits', 'root');
 
 /** The generated token of administration. A secret. */
 export const ADMIN_TOKEN = createToken<string, 'root'>('host-admin-token', 'root');

@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import { createRequire } from 'node:module';
 import type KoaRouter from '@koa/router';
 import { EntrepotError, type Logger } from '@entrepot/core';
+import { countRequest, type CallerLimits } from '@entrepot/core/engine';
 import Koa from 'koa';
 import { LOOP_HEADER, OWN_NAME, passedThrough } from '../drivers/upstream/loop.js';
 import { answerError } from './answer-error.js';
@@ -26,6 +27,10 @@ export interface AppOptions {
   readonly routes?: ((router: KoaRouter) => void) | undefined;
   /** The longest path with its query, in characters. */
   readonly maxPathLength: number;
+  /** For the server's own pages. Absent: without limit. */
+  readonly limits?: CallerLimits | undefined;
+  /** Paths of pages that are not counted. */
+  readonly unlimited?: readonly string[] | undefined;
   readonly exchanges: Exchanges;
   readonly logger: Logger;
 }
@@ -35,7 +40,8 @@ export interface AppOptions {
  * with, all others to the server's own pages. Mounts are compared with raw paths: a router's decoded ones turn `a/%2e%2e/b`
  * into `a/../b` (docs/architecture.md, section 6).
  */
-export function createApp({ repositories, routes, maxPathLength, exchanges, logger }: AppOptions): RequestListener {
+export function createApp(options: AppOptions): RequestListener {
+  const { repositories, routes, maxPathLength, limits, unlimited = [], exchanges, logger } = options;
   const router = new Router({ exclusive: false });
   routes?.(router);
   const pages = serverPages(router, logger);
@@ -66,7 +72,10 @@ export function createApp({ repositories, routes, maxPathLength, exchanges, logg
       }
       const asked = parseRequestTarget(url);
       const { repository, target } = forwardedTo(asked) ?? { repository: repositoryAt(asked.path), target: asked };
-      if (repository === undefined) return void pages(request, response);
+      if (repository === undefined) {
+        if (limits !== undefined && !unlimited.includes(asked.path)) countRequest(limits, exchange);
+        return void pages(request, response);
+      }
       if (!METHODS.has(method)) {
         const headers = { Allow: ALLOW };
         throw new EntrepotError('method-not-allowed', `Method: expected one of ${ALLOW}`, { headers });

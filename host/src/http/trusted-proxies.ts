@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js';
+import { networksOf } from '../config/networks.js';
 
 /** Whether the peer at an address may say which scheme and host the client asked for. */
 export type TrustedProxies = (address: string | undefined) => boolean;
@@ -12,25 +12,15 @@ const REMEMBERED = 1024;
  */
 export function trustedProxies(ranges: readonly string[]): TrustedProxies {
   if (ranges.length === 0) return () => false;
-  const networks = ranges.map(parseNetwork);
+  const isNamed = networksOf(ranges);
   const remembered = new Map<string, boolean>();
   return (address) => {
     if (address === undefined) return false;
     const known = remembered.get(address);
     if (known !== undefined) return known;
-    // An IPv4 peer of a dual-stack socket is an IPv4-mapped IPv6 address; `process` makes it IPv4 again.
-    const parsed = ipaddr.isValid(address) ? ipaddr.process(address) : undefined;
-    const trusted =
-      parsed !== undefined &&
-      networks.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits));
+    const trusted = isNamed(address);
     if (remembered.size >= REMEMBERED) remembered.clear();
     remembered.set(address, trusted);
     return trusted;
   };
-}
-
-function parseNetwork(range: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
-  if (range.includes('/')) return ipaddr.parseCIDR(range);
-  const address = ipaddr.process(range);
-  return [address, address.kind() === 'ipv4' ? 32 : 128];
 }

@@ -11,6 +11,7 @@ const BY_KIND: Partial<Readonly<Record<ErrorKind, string>>> = {
   conflict: 'DENIED',
   'range-not-satisfiable': 'BLOB_UPLOAD_INVALID',
   'uri-too-long': 'SIZE_INVALID',
+  'too-many-requests': 'TOOMANYREQUESTS',
   'upstream-unavailable': 'UNAVAILABLE',
   'scan-unavailable': 'UNAVAILABLE',
   integrity: 'UNAVAILABLE',

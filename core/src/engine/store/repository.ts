@@ -22,6 +22,7 @@ import type { Transport } from '../../api/transport.js';
 import type { FlightCoordinator } from './flight-coordinator.js';
 import type { RequestPlace } from '../request/plain-get.js';
 import type { EngineReply, EngineRequest } from '../request/request.js';
+import type { CallerLimits } from '../request/caller-limits.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { SharedStorage } from './shared-storage.js';
 
@@ -70,6 +71,8 @@ export interface RepositoryDefinition {
   readonly userAgent: string;
   readonly limits: RepositoryLimits;
   readonly access: Access;
+  /** How much each caller may ask for. Absent: without limit. */
+  readonly callerLimits?: CallerLimits | undefined;
   /** Hosts besides an upstream's own site that its `Bearer` challenges may lead to: `auth.example.com`. */
   readonly trustedRealms: readonly string[];
   /**
