@@ -8,6 +8,7 @@ import { RpmReader } from '../clients/rpm-reader.mjs';
 import { succeeded, withLinuxScene } from '../servers/linux-scene.mjs';
 import { note } from '../tally.mjs';
 import { judgedRpm, linuxPolicy } from './linux-policy.mjs';
+import { rpmMirrors } from './rpm-mirrors.mjs';
 import { rpmPoison } from './rpm-poison.mjs';
 import { rpmRace } from './rpm-race.mjs';
 
@@ -63,6 +64,7 @@ export async function rpm(tally, { rounds, clients }) {
   }
   await usual(tally, programs);
   await zchunk(tally);
+  await rpmMirrors(tally);
   await linuxPolicy(tally, judgedRpm);
   await rpmPoison(tally, programs);
   await rpmRace(tally, programs, { rounds, clients });

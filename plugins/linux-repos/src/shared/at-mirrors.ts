@@ -25,7 +25,7 @@ export function atUpstream(
   });
 }
 
-/** Takes a document that a mirror has now. @param of of a signature: the SHA-256 of the document that it signs */
+/** Takes a document that a mirror has now. @param of of a signature: the SHA-256 of the document that it signs; of a main document: its sums in a list of mirrors */
 export async function take(
   self: RepositoryProxy,
   root: string,
@@ -37,7 +37,13 @@ export async function take(
     const content = await readFrom(self, root, name, context, of);
     const hash = createHash('sha256');
     for await (const piece of content.stream()) hash.update(piece);
-    return { name, sha256: hash.digest('hex'), bytes: () => content.bytes(self.format.largestPointer), of };
+    return {
+      name,
+      sha256: hash.digest('hex'),
+      size: content.size,
+      bytes: () => content.bytes(self.format.largestPointer),
+      of,
+    };
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;
@@ -52,7 +58,7 @@ async function readFrom(
   of: string | undefined,
 ): Promise<ReadContent> {
   // A signature that was verified with its document is here; mirrors may have replaced it by now.
-  if (of !== undefined && self.signatures.isChecking) {
+  if (of !== undefined && self.format.isSignature(name) && self.signatures.isChecking) {
     try {
       return await read(atUpstream(self, root, name, { cached: true, of }));
     } catch (error) {
@@ -88,6 +94,7 @@ export async function verifyPointer(
   }
   const bytes = () => content.bytes(format.largestPointer);
   const listing = format.mains(root).includes(name) ? format.read?.(await bytes(), name) : undefined;
+  if (listing !== undefined) await self.mirrorLists?.check(root, name, await bytes(), context.read);
   if (listing !== undefined) requireInTime(listing, root, name, self);
   const signature = format.signatureOf(name);
   if (signatures.isChecking && signature !== undefined) {
@@ -143,10 +150,14 @@ async function signatureOf(
 ): Promise<Uint8Array | undefined> {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   try {
-    return await self.beingSigned.during(root, { name, sha256, bytes: () => Promise.resolve(bytes) }, async () => {
-      const content = await read(atUpstream(self, root, detached, { of: sha256 }));
-      return await content.bytes(LARGEST_SIGNATURE);
-    });
+    return await self.beingSigned.during(
+      root,
+      { name, sha256, size: bytes.length, bytes: () => Promise.resolve(bytes) },
+      async () => {
+        const content = await read(atUpstream(self, root, detached, { of: sha256 }));
+        return await content.bytes(LARGEST_SIGNATURE);
+      },
+    );
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;

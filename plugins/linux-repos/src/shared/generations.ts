@@ -15,6 +15,8 @@ export interface Generation {
   readonly date?: number | undefined;
   /** The time from which on clients refuse it; milliseconds since the epoch. */
   readonly validUntil?: number | undefined;
+  /** Bytes of its main document. Absent: it was published before that was noted. */
+  readonly size?: number | undefined;
   /** SHA-256 of its pointer documents, in hex, by their name below the root. */
   readonly pointers: Readonly<Record<string, string>>;
 }

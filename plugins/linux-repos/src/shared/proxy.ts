@@ -16,7 +16,9 @@ import { distributionAt } from './distribution.js';
 import { NO_FILES, type Format, type ListedFile, type Listing, type Signatures } from './format.js';
 import { generationAt, type Generation, type Generations } from './generations.js';
 import { Leases } from './leases.js';
+import type { MirrorLists } from './mirror-lists.js';
 import type { RepositoryOptions } from './options.js';
+import { ownMirrors } from './own-mirrors.js';
 import type { PackageList } from './package-list.js';
 import {
   auxiliary,
@@ -58,6 +60,8 @@ export interface ProxyParts {
   readonly logger: Logger;
   /** Interval of refreshes that nobody asks for, where the options do not say; milliseconds. Absent: an hour. */
   readonly refreshInterval?: number | undefined;
+  /** Absent: the upstreams are the mirrors. */
+  readonly mirrorLists?: MirrorLists | undefined;
 }
 
 const HOUR = 3_600_000;
@@ -74,6 +78,7 @@ export class RepositoryProxy {
   /** Interval of refreshes that nobody asks for; milliseconds. 0: never. */
   readonly refreshInterval: number;
   readonly roots: RootMemory;
+  readonly mirrorLists: MirrorLists | undefined;
   readonly beingSigned = new BeingSigned();
   readonly #logger: Logger;
   /** The date of the newest main document of each root: a mirror with an older one is passed over. */
@@ -90,13 +95,14 @@ export class RepositoryProxy {
   readonly #rootOfFound = new Lru<string>(MOST_KNOWN);
 
   constructor(format: Format, parts: ProxyParts) {
-    const { options, repository, signatures, clock, logger, refreshInterval = HOUR } = parts;
+    const { options, repository, signatures, clock, logger, refreshInterval = HOUR, mirrorLists } = parts;
     this.format = format;
     this.options = options;
     this.signatures = signatures;
     this.clock = clock;
     this.refreshInterval = options.refreshInterval ?? refreshInterval;
     this.roots = new RootMemory(options.roots);
+    this.mirrorLists = mirrorLists;
     this.#logger = logger;
     this.#scopes = new Set(repository.upstreams.flatMap(({ scope }) => scope ?? []));
     this.#place = URL.parse(repository.upstreams[0]?.url ?? '')?.pathname ?? '';
@@ -127,18 +133,37 @@ export class RepositoryProxy {
   /** A pointer document of a root, as a client gets it now. The client keeps its generation. */
   async pointer({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
     const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
+    const isMain = this.format.mains(root).includes(name);
+    const current = await this.#current(root, { asOf, isMain }, context);
+    if (asOf === undefined && isMain && current !== undefined) this.#leases.take(context, root, current.id);
+    const sha256 = current?.pointers[name];
+    return sha256 === undefined ? undefined : pointer(root, name, sha256);
+  }
+
+  /** A list of mirrors that names this server alone. The client gets the generation whose sum it has. */
+  async ownMirrors({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
+    const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
+    const current = await this.#current(root, { asOf, isMain: true }, context);
+    if (current === undefined) return undefined;
+    const { client, connection, now } = context;
+    if (asOf === undefined) this.#leases.take({ client, connection, now, isHead: true }, root, current.id);
+    return ownMirrors(root, name, current.id, asOf);
+  }
+
+  /** The generation of a root that a client gets now. @param asked whether for the main document, or for one that belongs to it */
+  async #current(
+    root: string,
+    { asOf, isMain }: { readonly asOf: number | undefined; readonly isMain: boolean },
+    context: ResolveContext,
+  ): Promise<Generation | undefined> {
     const time = asOf ?? this.options.frozen.get(root);
     await this.roots.require(root, context);
-    const isMain = this.format.mains(root).includes(name);
     const begun = isMain ? this.#leases.probed(context, root) : this.#leases.of(context, root);
     const kept = await this.#generations(root, context, time !== undefined || begun !== undefined);
     const { list, status } = kept;
-    if (time === undefined) this.roots.noteUse(root, context.now, kept);
-    const current = time === undefined ? (list.find(({ id }) => id === begun) ?? list[0]) : generationAt(list, time);
-    if (current === undefined || (time === undefined && status.state === 'removed')) return undefined;
-    if (asOf === undefined && isMain) this.#leases.take(context, root, current.id);
-    const sha256 = current.pointers[name];
-    return sha256 === undefined ? undefined : pointer(root, name, sha256);
+    if (time !== undefined) return generationAt(list, time);
+    this.roots.noteUse(root, context.now, kept);
+    return status.state === 'removed' ? undefined : (list.find(({ id }) => id === begun) ?? list[0]);
   }
 
   /** An index file that is asked for by its name: of the generation that the client has begun to read. */

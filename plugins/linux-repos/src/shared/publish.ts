@@ -122,9 +122,10 @@ async function newGeneration(
   self: RepositoryProxy,
 ): Promise<Generation | undefined> {
   const { format } = self;
+  const sums = await self.mirrorLists?.sums(root, context.read);
   const taking = (name: string, signed?: Taken) =>
     signed === undefined
-      ? take(self, root, name, context)
+      ? take(self, root, name, context, format.mains(root).includes(name) ? sums : undefined)
       : self.beingSigned.during(root, signed, () => take(self, root, name, context, signed.sha256));
   let first: Taken | undefined;
   for (const name of format.mains(root)) first ??= await taking(name);
@@ -141,7 +142,8 @@ async function newGeneration(
   for (const { name, sha256, of } of taken) await context.read(pointer(root, name, sha256, of));
   const pointers = Object.fromEntries(taken.map(({ name, sha256 }) => [name, sha256]));
   const id = createHash('sha256').update(JSON.stringify(pointers)).digest('hex').slice(0, 16);
-  return { id, at: self.clock.now(), date: listing.date, validUntil: listing.validUntil, pointers };
+  const { date, validUntil } = listing;
+  return { id, at: self.clock.now(), date, validUntil, size: first.size, pointers };
 }
 
 /** The index files of the new generation that clients used of the last one. */
