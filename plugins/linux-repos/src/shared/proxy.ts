@@ -11,6 +11,7 @@ import {
   type Route,
 } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
+import type { Newest } from './age.js';
 import { BeingSigned } from './detached.js';
 import { distributionAt } from './distribution.js';
 import { NO_FILES, type Format, type ListedFile, type Listing, type Signatures } from './format.js';
@@ -81,8 +82,8 @@ export class RepositoryProxy {
   readonly mirrorLists: MirrorLists | undefined;
   readonly beingSigned = new BeingSigned();
   readonly #logger: Logger;
-  /** The date of the newest main document of each root: a mirror with an older one is passed over. */
-  readonly newest = new Map<string, number>();
+  /** The newest generation of each root that was refreshed: a mirror with an older one is passed over. */
+  readonly newest = new Map<string, Newest>();
   /** Hosts that a path may begin with, where each upstream is a server of its own. */
   readonly #scopes: ReadonlySet<string>;
   /** The path of the first upstream. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asEntrepotError, EntrepotError, type ProduceContext, type ProducedFile, type Resource } from '@entrepot/core';
+import { dateOf, newestOf } from './age.js';
 import { atUpstream, notAsListed, take } from './at-mirrors.js';
 import { printGenerations, readGenerations, withGeneration, type Generation, type Kept } from './generations.js';
 import { NO_FILES, type Listing, type Taken } from './format.js';
@@ -37,8 +38,9 @@ async function refreshed(
   const now = self.clock.now();
   if (earlier !== undefined && !isForced && isLeftAlone(earlier.status, now)) return earlier;
   const [last] = earlier?.list ?? [];
-  if (last?.date === undefined) self.newest.delete(root);
-  else self.newest.set(root, last.date);
+  const newest = earlier && newestOf(earlier, root, self.format);
+  if (newest === undefined) self.newest.delete(root);
+  else self.newest.set(root, newest);
   if (earlier === undefined) self.roots.await(root, now);
   try {
     const added = await within(self.options.refreshTimeout, root, newGeneration(root, last, context, self));
@@ -142,8 +144,9 @@ async function newGeneration(
   for (const { name, sha256, of } of taken) await context.read(pointer(root, name, sha256, of));
   const pointers = Object.fromEntries(taken.map(({ name, sha256 }) => [name, sha256]));
   const id = createHash('sha256').update(JSON.stringify(pointers)).digest('hex').slice(0, 16);
-  const { date, validUntil } = listing;
-  return { id, at: self.clock.now(), date, validUntil, size: first.size, pointers };
+  const now = self.clock.now();
+  const date = dateOf({ listing, headers: first.headers }, now);
+  return { id, at: now, date, validUntil: listing.validUntil, size: first.size, pointers };
 }
 
 /** The index files of the new generation that clients used of the last one. */
