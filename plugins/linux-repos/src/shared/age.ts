@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { Clock } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import type { Format, Listing } from './format.js';
-import type { Kept } from './generations.js';
-import { mainOf, type RepositoryProxy } from './proxy.js';
+import { mainOf, type Kept } from './generations.js';
 
 /** Limit of how far the clock of an archive or a mirror may be ahead; milliseconds. */
 const FUTURE = 600_000;
@@ -42,8 +42,16 @@ export function dateOf({ listing, headers }: Pick<Aged, 'listing' | 'headers'>, 
   return changed <= now + FUTURE ? changed : undefined;
 }
 
+/** A proxy, as far as ages are held to it. */
+interface Dated {
+  readonly clock: Clock;
+  readonly options: { readonly allowRollback: boolean };
+  /** By roots. */
+  readonly newest: ReadonlyMap<string, Newest>;
+}
+
 /** @throws EntrepotError `upstream-unavailable` for a main document that clients would refuse, or that is older than the last one */
-export async function requireInTime(found: Aged, root: string, name: string, self: RepositoryProxy): Promise<void> {
+export async function requireInTime(found: Aged, root: string, name: string, self: Dated): Promise<void> {
   const now = self.clock.now();
   const { date: own, validUntil } = found.listing ?? {};
   if (validUntil !== undefined && validUntil < now)

@@ -10,11 +10,11 @@ import {
 import type { TableMaker } from '@entrepot/core/formats';
 import { verifyPointer } from './at-mirrors.js';
 import { NO_FILES, type Format, type Listing } from './format.js';
-import { readGenerations, type Generation, type Generations } from './generations.js';
+import { mainOf, readGenerations, type Generation, type Generations } from './generations.js';
 import { PackageList } from './package-list.js';
 import type { MirrorLists } from './mirror-lists.js';
 import { printOwnMirrors, type OwnMirrors } from './own-mirrors.js';
-import { mainOf, type RepositoryProxy } from './proxy.js';
+import type { RepositoryProxy } from './proxy.js';
 import { keepPointer, publishGeneration } from './publish.js';
 import { keysAt, keysOfRoot, stateHeaders } from './roots.js';
 

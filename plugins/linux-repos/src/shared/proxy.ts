@@ -15,7 +15,7 @@ import type { Newest } from './age.js';
 import { BeingSigned } from './detached.js';
 import { distributionAt } from './distribution.js';
 import { NO_FILES, type Format, type ListedFile, type Listing, type Signatures } from './format.js';
-import { generationAt, type Generation, type Generations } from './generations.js';
+import { generationAt, mainOf, type Generation, type Generations } from './generations.js';
 import { Leases } from './leases.js';
 import type { MirrorLists } from './mirror-lists.js';
 import type { RepositoryOptions } from './options.js';
@@ -90,7 +90,9 @@ export class RepositoryProxy {
   readonly #place: string;
   readonly #leases: Leases;
   #kept: { readonly keys: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
-  /** Packages that were found lately, by the generations that were looked into. */
+  /** The roots that packages were found in lately, by their paths. */
+  readonly #rootOfPath = new Lru<string>(MOST_KNOWN);
+  /** Packages that were found there, by the generation that was looked into first. */
   readonly #known = new Lru<Route>(MOST_KNOWN);
   /** The roots that they were found in, by their keys. */
   readonly #rootOfFound = new Lru<string>(MOST_KNOWN);
@@ -203,20 +205,28 @@ export class RepositoryProxy {
   /** A package, by the index that lists it. */
   async file({ attributes }: Resource, context: ResolveContext, isNewestFirst = false): Promise<Route | undefined> {
     const { path, asOf } = attributes as { path: string; asOf?: number };
+    const listOf = async (root: string): Promise<readonly Generation[] | undefined> => {
+      const found = await this.#generations(root, context, true).catch(notThere);
+      return found === undefined || isNewestFirst ? found?.list : this.#inOrder(root, found.list, context, asOf);
+    };
+    // Hundreds of suites may be in one archive: the one that has listed it is looked at first, and as long as that is as it was, alone.
+    const lately = this.#rootOfPath.get(path);
+    const [first] = (lately !== undefined && (await listOf(lately))) || [];
+    const known = first && this.#known.get(placeOf(path, lately, first));
+    if (known !== undefined) return known;
     const states: RootState[] = [];
     for (const root of await this.#roots(context)) {
       const names = this.format.namesBelow(path, root);
-      if (names.length === 0) continue;
-      const found = await this.#generations(root, context, true).catch(notThere);
-      if (found === undefined) continue;
-      states.push({ root, names, list: isNewestFirst ? found.list : this.#inOrder(root, found.list, context, asOf) });
+      const list = names.length === 0 ? undefined : await listOf(root);
+      if (list !== undefined) states.push({ root, names, list });
     }
-    const kept = this.#keptIndexes(await context.keys(INDEXES));
-    const place = [path, kept.size, ...states.map(({ list }) => list[0]?.id)].join('\n');
-    const known = this.#known.get(place) ?? (await this.#find(path, states, kept, context));
-    if (known !== undefined) {
-      this.#known.set(place, known);
-      return known;
+    const found = await this.#find(path, states, this.#keptIndexes(await context.keys(INDEXES)), context);
+    if (found !== undefined) {
+      const { route, state } = found;
+      this.#rootOfPath.set(path, state.root);
+      this.#known.set(placeOf(path, state.root, state.list[0] as Generation), route);
+      if ('key' in route) this.#rootOfFound.set(route.key, state.root);
+      return route;
     }
     if (this.options.unindexed === 'revalidate' || !this.format.isPackage(path)) return auxiliary(path);
     throw new EntrepotError('not-found', `no index that was asked for here lists ${path}`, {
@@ -254,7 +264,7 @@ export class RepositoryProxy {
     states: readonly RootState[],
     kept: ReadonlySet<string>,
     context: ResolveContext,
-  ): Promise<Route | undefined> {
+  ): Promise<{ readonly route: Route; readonly state: RootState } | undefined> {
     const { format } = this;
     const lookIn = async (age: number, listsOf: (read: Listing, state: RootState, main: string) => Resource[]) => {
       for (const state of states) {
@@ -265,9 +275,7 @@ export class RepositoryProxy {
           const { document } = await context.document<PackageList>(list);
           const row = state.names.map((name) => document.find(name)).find((found) => found !== undefined);
           if (row === undefined) continue;
-          const found = format.artifact(path, row, this.#distributionOf(read, state.root));
-          if ('key' in found) this.#rootOfFound.set(found.key, state.root);
-          return found;
+          return { route: format.artifact(path, row, this.#distributionOf(read, state.root)), state };
         }
       }
       return undefined;
@@ -325,10 +333,9 @@ export class RepositoryProxy {
   }
 }
 
-/** The document that commits to all others, among the pointer documents of a generation. */
-export function mainOf(format: Format, root: string, pointers: Generation['pointers']) {
-  const name = format.mains(root).find((one) => pointers[one] !== undefined) as string;
-  return { name, sha256: pointers[name] as string };
+/** Names a package by its path, and the generation of its root that is looked into first. */
+function placeOf(path: string, root: string | undefined, { id }: Generation): string {
+  return `${id} ${root} ${path}`;
 }
 
 /** Leaves out what is not there. @throws other errors */

@@ -4,9 +4,16 @@ import { join } from 'node:path';
 import { asEntrepotError, EntrepotError, type ProduceContext, type ProducedFile, type Resource } from '@entrepot/core';
 import { dateOf, newestOf } from './age.js';
 import { atUpstream, notAsListed, take } from './at-mirrors.js';
-import { printGenerations, readGenerations, withGeneration, type Generation, type Kept } from './generations.js';
+import {
+  mainOf,
+  printGenerations,
+  readGenerations,
+  withGeneration,
+  type Generation,
+  type Kept,
+} from './generations.js';
 import { NO_FILES, type Listing, type Taken } from './format.js';
-import { mainOf, type RepositoryProxy } from './proxy.js';
+import type { RepositoryProxy } from './proxy.js';
 import { index, indexKey, INDEXES, pointer } from './resources.js';
 import { afterFailure, afterSuccess, type Status } from './status.js';
 
