@@ -8,6 +8,7 @@ import { withScratch } from '@entrepot/fixtures/scratch';
 import { generateKey } from 'openpgp';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
+import { rpmAdditions } from './rpm-additions.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 /** @import { CommandResult } from '@entrepot/fixtures/run-command' */
@@ -60,6 +61,7 @@ export async function rpmHosted(tally, { packages }) {
       if (!(await tally.check('hosted rpm: the server starts', () => server.start()))) return;
       await signed(tally, { folder, server });
       await compared(tally, { folder, server });
+      await rpmAdditions(tally, { folder, url: `${server.url}/unsigned/additions` });
       await unsigned(tally, { folder, server });
       await many(tally, { folder, server, packages });
     } finally {

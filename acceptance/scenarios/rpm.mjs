@@ -7,35 +7,13 @@ import { outputOf } from '@entrepot/fixtures/run-command';
 import { RpmReader } from '../clients/rpm-reader.mjs';
 import { succeeded, withLinuxScene } from '../servers/linux-scene.mjs';
 import { note } from '../tally.mjs';
+import { COMPS, MODULES, UPDATES } from '../servers/rpm-metadata.mjs';
 import { judgedRpm, linuxPolicy } from './linux-policy.mjs';
+import { rpmMirrors } from './rpm-mirrors.mjs';
 import { rpmPoison } from './rpm-poison.mjs';
 import { rpmRace } from './rpm-race.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
-
-const MODULES = `---
-document: modulemd
-version: 2
-data:
-  name: own
-  stream: "1"
-  version: 1
-  context: c0ffee42
-  arch: noarch
-  summary: Of a test
-  description: Of a test
-  license: { module: [MIT] }
-  artifacts: { rpms: [] }
-...
-`;
-const COMPS = `<?xml version="1.0" encoding="UTF-8"?>
-<comps><group><id>own</id><name>own</name><description>Of a test</description><default>true</default><uservisible>true</uservisible>
-<packagelist><packagereq type="mandatory">hello</packagereq></packagelist></group></comps>
-`;
-const UPDATES = `<?xml version="1.0" encoding="UTF-8"?>
-<updates><update from="archive@example.com" status="stable" type="security" version="1"><id>OWN-2026-1</id><title>hello</title>
-<issued date="2026-01-01 00:00:00"/><pkglist><collection short="own"><name>own</name><package name="hello" version="1.1" release="1" epoch="0" arch="noarch"><filename>hello-1.1-1.noarch.rpm</filename></package></collection></pkglist></update></updates>
-`;
 
 /** Repositories, by how they are made. @type {Record<string, (archive: RpmArchive) => void>} */
 const MADE = {
@@ -63,6 +41,7 @@ export async function rpm(tally, { rounds, clients }) {
   }
   await usual(tally, programs);
   await zchunk(tally);
+  await rpmMirrors(tally);
   await linuxPolicy(tally, judgedRpm);
   await rpmPoison(tally, programs);
   await rpmRace(tally, programs, { rounds, clients });

@@ -106,6 +106,8 @@ export interface LocateContext {
 export interface Location {
   /** An absolute http or https URL. */
   readonly url: string;
+  /** Others of the same bytes, best first. They are asked where it fails, or has sent other bytes a moment ago. Absent: none. */
+  readonly mirrors?: readonly string[] | undefined;
   /** The scope of the token for a `Bearer` challenge. */
   readonly tokenScope?: string | undefined;
   /** Promises besides those of the description. */

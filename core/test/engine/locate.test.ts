@@ -70,6 +70,40 @@ describe('a place that a class finds', () => {
     expect(await ask('HEAD', '/files/refused')).toMatchObject({ status: 200, headers: { 'Content-Length': '5' } });
   });
 
+  it('may be one of several with the same bytes', async () => {
+    const integrity = [{ algorithm: 'sha256' as const, hex: digestOf('right').slice('sha256:'.length) }];
+    const places: string[] = [];
+    const harness = await open(async ({ key }, context) => {
+      await baseOf(context);
+      const [url = '', ...mirrors] = places.map((place) => `${place}/${key}`);
+      return { url, mirrors, integrity };
+    });
+    const [first, second, third] = [await openHarness(), await openHarness(), await openHarness()];
+    places.push(...[first, second, third].map(({ upstream }) => upstream.url));
+    const asks = () => [first, second, third].map((mirror) => asked(mirror).splice(0).length);
+    for (const name of ['x', 'y']) {
+      second.upstream.serve(`/files/${name}`, { body: 'wrong' });
+      third.upstream.serve(`/files/${name}`, { body: 'right' });
+    }
+    // One that lacks it, and one with other bytes, are passed over.
+    expect(await (await harness.get('/files/x')).text()).toBe('right');
+    expect(asks()).toEqual([2, 1, 1]);
+    first.upstream.serve('/files/z', { body: 'right' });
+    first.upstream.serve('/files/refused', { status: 403 });
+    third.upstream.serve('/files/refused', { body: 'right' });
+    expect(await (await harness.get('/files/refused')).text()).toBe('right');
+    for (const name of ['a', 'b', 'c', 'z']) {
+      second.upstream.serve(`/files/${name}`, { body: 'right' });
+      if (name !== 'z') first.upstream.serve(`/files/${name}`, { status: 500 });
+      expect(await (await harness.get(`/files/${name}`)).text()).toBe('right');
+    }
+    // One that failed three times in a row is asked last for a while.
+    expect(asked(first)).not.toContain('/files/z');
+    harness.clock.advance(60_000);
+    first.upstream.serve('/files/w', { body: 'right' });
+    expect(await (await harness.get('/files/w')).text()).toBe('right');
+  });
+
   it('has a bound on what is read of it', async () => {
     const { get, elsewhere } = await open(async (_resource, context) => {
       const { url } = await context.ask({ url: `${await baseOf(context)}large`, accept: '*/*', maxBytes: 10 });

@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { ArchiveKey } from '@entrepot/fixtures/archive-key';
 import { FakeUpstream, openTestRepository } from '@entrepot/core/testing';
-import { PACMAN, RPM, type Archive, type Files } from './archives.js';
+import { APK, PACMAN, RPM, type Archive, type Files } from './archives.js';
 
 const MINUTE = 60_000;
 const ROUND = '/mirror';
@@ -139,4 +139,99 @@ it('has the lists of rpm that clients used before it serves a new index', async 
   for (const mirror of scene.mirrors) mirror.goOffline();
   for (const [path, body] of Object.entries(next))
     if (!path.endsWith('.rpm')) expect(await scene.bytes(path)).toEqual(body);
+});
+
+const UNDATED: readonly (readonly [string, Archive])[] = [
+  ['pacman', PACMAN],
+  ['apk', APK],
+];
+
+describe.each(UNDATED)('a root of %s, whose index has no date', (_format, archive) => {
+  const HOUR = 3_600_000;
+
+  /** Two mirrors, and what they have: a version, or the answer that they give in its place. */
+  async function openUndated(options: object = {}) {
+    const mirrors = [await FakeUpstream.start(), await FakeUpstream.start()] as const;
+    for (const mirror of mirrors) onTestFinished(() => mirror.close());
+    const repository = await openTestRepository({
+      plugin: archive.plugin,
+      options,
+      definition: { upstreams: mirrors.map(({ url }) => ({ url: url + ROUND })) },
+    });
+    onTestFinished(() => repository.close());
+    const start = repository.clock.now();
+    return {
+      ...repository,
+      mirrors,
+      /** @param age hours before the start */
+      publish(mirror: FakeUpstream, version: string, age?: number) {
+        const lastModified = age === undefined ? {} : { 'last-modified': new Date(start - age * HOUR).toUTCString() };
+        for (const [path, body] of Object.entries(archive.files(version)))
+          mirror.serve(`${ROUND}/${path}`, { body, headers: lastModified });
+      },
+      /** The version that is served, after the mirrors have been asked. */
+      async version(): Promise<string | undefined> {
+        repository.clock.advance(10 * MINUTE);
+        const { body } = await repository.ask(`/${archive.pointer}`);
+        return ['1.0', '2.0', '3.0'].find((one) => archive.files(one)[archive.pointer]?.equals(body));
+      },
+      state: async () => (await repository.engine.roots?.list())?.[0]?.state,
+    };
+  }
+
+  it('is not taken from a mirror that is behind, by what that says of its age', async () => {
+    const scene = await openUndated();
+    const [first, second] = scene.mirrors;
+    scene.publish(first, '2.0', 1);
+    scene.publish(second, '1.0', 2);
+    expect(await scene.version()).toBe('2.0');
+    first.goOffline();
+    expect([await scene.version(), await scene.state()]).toEqual(['2.0', 'suspect']);
+    scene.publish(second, '3.0', 0);
+    expect([await scene.version(), await scene.state()]).toEqual(['3.0', 'active']);
+  });
+
+  it('does not become what it was before, whatever a mirror says of its age', async () => {
+    for (const age of [undefined, -1]) {
+      const scene = await openUndated();
+      const [first, second] = scene.mirrors;
+      scene.publish(first, '1.0');
+      expect(await scene.version()).toBe('1.0');
+      scene.publish(first, '2.0');
+      scene.publish(second, '1.0', age);
+      expect(await scene.version()).toBe('2.0');
+      first.goOffline();
+      expect([await scene.version(), await scene.state()]).toEqual(['2.0', 'suspect']);
+    }
+  });
+
+  it('is as it was where another mirror says that the same bytes are older', async () => {
+    const scene = await openUndated();
+    const [first, second] = scene.mirrors;
+    scene.publish(first, '1.0', 1);
+    scene.publish(second, '1.0', 5);
+    expect(await scene.version()).toBe('1.0');
+    first.goOffline();
+    expect([await scene.version(), await scene.state()]).toEqual(['1.0', 'active']);
+  });
+
+  it('is taken from a mirror whose clock is ahead, and from others then', async () => {
+    const scene = await openUndated();
+    const [first, second] = scene.mirrors;
+    scene.publish(first, '1.0', -1000);
+    expect(await scene.version()).toBe('1.0');
+    first.goOffline();
+    scene.publish(second, '2.0', 1);
+    expect(await scene.version()).toBe('2.0');
+  });
+
+  it('goes back where the configuration allows that', async () => {
+    const scene = await openUndated({ allowRollback: true });
+    const [first, second] = scene.mirrors;
+    scene.publish(first, '2.0', 1);
+    scene.publish(second, '1.0', 2);
+    expect(await scene.version()).toBe('2.0');
+    first.goOffline();
+    expect([await scene.version(), await scene.state()]).toEqual(['1.0', 'active']);
+  });
 });

@@ -7,6 +7,7 @@ import {
 } from '@entrepot/core/testing';
 import { onTestFinished } from 'vitest';
 import plugin from '../src/rpm/index.js';
+import { LISTS } from '../src/rpm/hosted/keys.js';
 import { parseRepomd, type Repomd } from '../src/rpm/repomd.js';
 import { sha256, textOf } from './hosted-fixtures.js';
 import { rpm, type RpmParts } from './rpm-file-fixtures.js';
@@ -58,7 +59,8 @@ export async function listsOf(
 export async function listedFiles(repository: TestRepository, tree = '/el9'): Promise<string[]> {
   const lists = await listsOf(repository, tree);
   const files = Array.from(lists.primary.matchAll(/<location href="Packages\/(.*)"\/>/g), ([, file = '']) => file);
-  for (const [type, list] of Object.entries(lists)) {
+  for (const type of LISTS) {
+    const list = lists[type];
     const counts = [list.match(/<package /g)?.length ?? 0, Number(/ packages="(\d+)"/.exec(list)?.[1])];
     if (counts.some((count) => count !== files.length)) throw new Error(`${type} has ${counts.join(' and ')} packages`);
   }

@@ -68,6 +68,6 @@ export async function describedPlace(
     },
   });
   if (found === undefined) return usual;
-  const place = { location: found.url, tokenScope: found.tokenScope, namedBy };
+  const place = { location: found.url, mirrors: found.mirrors, tokenScope: found.tokenScope, namedBy };
   return { place, integrity: agreed(resource.key, integrity, found.integrity ?? []), size: found.size };
 }

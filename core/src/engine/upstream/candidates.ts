@@ -12,6 +12,8 @@ const MAX_LEFT_ALONE = 60;
 const DISTRUSTED_FOR = 60_000;
 /** The bound on such places. */
 const MAX_DISTRUSTED = 10_000;
+/** The bound on hosts that documents named whose health is known. */
+const MAX_HOSTS = 1000;
 
 /** A place that is asked. */
 export interface Candidate {
@@ -34,6 +36,8 @@ export class UpstreamChoice {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
   readonly #health = new Map<string, Breaker>();
+  /** Health of places that documents named, by their origins. */
+  readonly #hosts = new Lru<Breaker>(MAX_HOSTS, () => 1);
   /** Until when places are asked last, and in which order, by URL. */
   readonly #distrusted = new Lru<{ readonly until: number; readonly turn: number }>(MAX_DISTRUSTED, () => 1);
   #turn = 0;
@@ -67,25 +71,30 @@ export class UpstreamChoice {
       return until > now ? turn : 0;
     };
     // Of those that sent wrong bytes, the one whose fault is oldest comes first.
-    const candidates = inOrder.toSorted((one, other) => turnOf(one) - turnOf(other));
+    const byTurn = (one: Candidate, other: Candidate): number => turnOf(one) - turnOf(other);
+    const candidates = inOrder.toSorted(byTurn);
     const skipped = skipUnhealthy ? passedOver[0] : undefined;
     if (location === undefined) return { candidates, named: 0, skipped };
     const places = [location, ...mirrors].map(locate).map((url): Candidate => {
       return { url, upstream: this.#definition.upstreams.find((candidate) => isBelow(url, candidate.url)) };
     });
     const others = candidates.filter((candidate) => !places.some(({ url }) => url.href === candidate.url.href));
-    return { candidates: [...places, ...others], named: places.length, skipped };
+    const isFailing = (place: Candidate): boolean => this.#healthOf(place)?.isOpen(now) === true;
+    const inReach = places.toSorted(
+      (one, other) => Number(isFailing(one)) - Number(isFailing(other)) || byTurn(one, other),
+    );
+    return { candidates: [...inReach, ...others], named: places.length, skipped };
   }
 
   /**
    * Notes a failure.
    * @param reply the refusal, where it was one: it may say for how long the upstream wants to be left alone
    */
-  failed(upstream: ConfiguredUpstream | undefined, reply?: TransportReply): void {
-    if (upstream === undefined) return;
+  failed(place: Candidate, reply?: TransportReply): void {
     const { clock } = this.#services;
-    const health = this.#health.get(upstream.url) ?? new Breaker();
-    this.#health.set(upstream.url, health);
+    const health = this.#healthOf(place) ?? new Breaker();
+    if (place.upstream === undefined) this.#hosts.set(place.url.origin, health);
+    else this.#health.set(place.upstream.url, health);
     const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], clock.now()) ?? 0, MAX_LEFT_ALONE) * 1000;
     health.failed(clock.monotonic(), wanted);
   }
@@ -97,14 +106,19 @@ export class UpstreamChoice {
   }
 
   /** Notes an answer: it is healthy. */
-  answered(upstream: ConfiguredUpstream | undefined): void {
-    if (upstream !== undefined) this.#health.delete(upstream.url);
+  answered({ url, upstream }: Candidate): void {
+    if (upstream === undefined) this.#hosts.delete(url.origin);
+    else this.#health.delete(upstream.url);
+  }
+
+  #healthOf({ url, upstream }: Candidate): Breaker | undefined {
+    return upstream === undefined ? this.#hosts.get(url.origin) : this.#health.get(upstream.url);
   }
 }
 
-/** Whether a place that a document named does not have the bytes, or cannot be asked; another that it named has the same ones. */
-export function isOutOfReach(failure: EntrepotError): boolean {
-  return failure.kind === 'not-found' || reachOf(failure, true) === 'upstream-unavailable';
+/** Whether a place that a document named does not have the bytes, or gives us none; another that it named has the same ones. */
+export function isOutOfReach({ kind }: EntrepotError): boolean {
+  return kind === 'not-found' || kind === 'forbidden' || kind === 'upstream-unavailable';
 }
 
 /** The kind of `failure`. A place that a document named where nothing may be asked for is as good as one that is down. */

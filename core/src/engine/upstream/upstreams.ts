@@ -59,13 +59,13 @@ export class Upstreams {
   async #ask(url: URL, upstream: ConfiguredUpstream | undefined, query: UpstreamQuery): Promise<UpstreamReply> {
     const { reply, finalUrl } = await this.#exchange.follow(url, upstream, query).catch((error: unknown) => {
       if (!query.signal.aborted && error instanceof EntrepotError && error.kind === 'upstream-unavailable')
-        this.#choice.failed(upstream);
+        this.#choice.failed({ url, upstream });
       throw error;
     });
     this.#noteLimits(upstream, reply);
-    if (isHeadUnknown(query.method, reply.status)) this.#choice.answered(upstream);
-    else if (reply.status >= 500 || reply.status === 429) this.#choice.failed(upstream, reply);
-    else this.#choice.answered(upstream);
+    const isFailure = reply.status >= 500 || reply.status === 429;
+    if (isFailure && !isHeadUnknown(query.method, reply.status)) this.#choice.failed({ url, upstream }, reply);
+    else this.#choice.answered({ url, upstream });
     // A part that nobody asked for is not the whole: taken for an answer, it would be kept as a complete body.
     const isPart = reply.status === 206 && query.headers['range'] !== undefined;
     if (reply.status === 200 || isPart || reply.status === 304) {
@@ -78,8 +78,9 @@ export class Upstreams {
     throw refusal(url, reply, this.#services.clock.now());
   }
 
-  /** The number of upstreams that have the same. */
-  mirrors({ scope, order }: Pick<UpstreamQuery, 'scope' | 'order'>): number {
+  /** The number of places that have the same. */
+  mirrors({ scope, order, mirrors = [] }: Pick<UpstreamQuery, 'scope' | 'order' | 'mirrors'>): number {
+    if (mirrors.length > 0) return mirrors.length + 1;
     return order === 'origins' ? 1 : this.#definition.upstreams.filter((upstream) => upstream.scope === scope).length;
   }
 

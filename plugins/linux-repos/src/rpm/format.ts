@@ -2,8 +2,9 @@ import type { RequestHead, Resource } from '@entrepot/core';
 import type { Format, ListedFile, Listing, Taken } from '../shared/format.js';
 import { leftOut } from '../shared/at-mirrors.js';
 import { packageAt } from '../shared/resources.js';
-import { file, named, routeFile, suite } from '../shared/routes.js';
+import { file, mirrors, named, routeFile, suite } from '../shared/routes.js';
 import { readListed } from '../shared/listed.js';
+import { RPM_MIRRORS } from './own-mirrors.js';
 import { LARGEST_REPOMD, parseRepomd, type Repomd } from './repomd.js';
 
 const FOLDER = 'repodata';
@@ -45,6 +46,7 @@ export const RPM: Format = {
 function route(head: RequestHead): Resource | undefined {
   return routeFile(head, (asked) => {
     const root = rootOf(asked.path);
+    if (root === undefined && RPM_MIRRORS.names.includes(asked.name)) return mirrors(asked);
     if (root === undefined) return file(asked);
     const name = `${FOLDER}/${asked.name}`;
     return Object.hasOwn(MEDIA_TYPES, name) ? suite(root, name, asked) : named(asked);

@@ -1,7 +1,6 @@
 import { defineProtocolPlugin } from '@entrepot/core';
 import { builtProgram, TableMaker, tableProgram } from '@entrepot/core/formats';
 import { SigningKey } from '../shared/hosted/signing-key.js';
-import { PROXY_KEYS } from '../shared/options.js';
 import { proxySide, SERVICES } from '../shared/side.js';
 import { clientSetup } from './client-setup.js';
 import { discoverUpstreams } from './discover.js';
@@ -10,7 +9,10 @@ import { HOSTED_CLASSES } from './hosted/classes.js';
 import { CLEANUP } from './hosted/cleanup.js';
 import { RpmHosted } from './hosted/hosted.js';
 import { HOSTED_KEYS } from './hosted/options.js';
-import { rpmOptions, type RpmOptions } from './options.js';
+import { RPM_MIRRORS } from './own-mirrors.js';
+import { RpmMirrors } from './mirrors.js';
+import { LARGEST_MIRROR_LIST, readMirrorList } from './mirror-list.js';
+import { PROXY_KEYS, rpmOptions, type RpmOptions } from './options.js';
 import { readPrimaryRows } from './primary-rows.js';
 
 export type { RpmOptions } from './options.js';
@@ -29,6 +31,12 @@ export default defineProtocolPlugin({
         revision: 1,
       },
       freshFor: 120_000,
+      ownMirrors: RPM_MIRRORS,
+      mirrorLists: {
+        largest: LARGEST_MIRROR_LIST,
+        read: readMirrorList,
+        open: ({ mirrorLists, mirrorHosts }) => new RpmMirrors(mirrorLists, mirrorHosts),
+      },
     }),
     ownOptions: PROXY_KEYS,
   },

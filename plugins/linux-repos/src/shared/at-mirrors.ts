@@ -1,7 +1,15 @@
 import { createHash } from 'node:crypto';
-import { EntrepotError, type ProduceContext, type ReadContent, type Resource } from '@entrepot/core';
+import {
+  EntrepotError,
+  type Content,
+  type ProduceContext,
+  type ReadContent,
+  type Resource,
+  type VerifyContext,
+} from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
 import { requireOpenPgp } from './detached.js';
+import { requireInTime } from './age.js';
 import type { ListedFile, Listing, Taken } from './format.js';
 import type { RepositoryProxy } from './proxy.js';
 import { index, upstreamPath } from './resources.js';
@@ -25,7 +33,7 @@ export function atUpstream(
   });
 }
 
-/** Takes a document that a mirror has now. @param of of a signature: the SHA-256 of the document that it signs */
+/** Takes a document that a mirror has now. @param of of a signature: the SHA-256 of the document that it signs; of a main document: its sums in a list of mirrors */
 export async function take(
   self: RepositoryProxy,
   root: string,
@@ -37,7 +45,14 @@ export async function take(
     const content = await readFrom(self, root, name, context, of);
     const hash = createHash('sha256');
     for await (const piece of content.stream()) hash.update(piece);
-    return { name, sha256: hash.digest('hex'), bytes: () => content.bytes(self.format.largestPointer), of };
+    return {
+      name,
+      sha256: hash.digest('hex'),
+      size: content.size,
+      headers: content.headers,
+      bytes: () => content.bytes(self.format.largestPointer),
+      of,
+    };
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;
@@ -52,7 +67,7 @@ async function readFrom(
   of: string | undefined,
 ): Promise<ReadContent> {
   // A signature that was verified with its document is here; mirrors may have replaced it by now.
-  if (of !== undefined && self.signatures.isChecking) {
+  if (of !== undefined && self.format.isSignature(name) && self.signatures.isChecking) {
     try {
       return await read(atUpstream(self, root, name, { cached: true, of }));
     } catch (error) {
@@ -71,8 +86,8 @@ export function leftOut(error: unknown): undefined {
 /** Checks a pointer document of a mirror. @throws EntrepotError `upstream-unavailable` for one that is not taken */
 export async function verifyPointer(
   { attributes }: Resource,
-  content: { bytes(limit: number): Promise<Uint8Array> },
-  context: { read(resource: Resource): Promise<ReadContent> },
+  content: Pick<Content, 'bytes' | 'stream'>,
+  context: Pick<VerifyContext, 'read' | 'headers'>,
   self: RepositoryProxy,
 ): Promise<void> {
   const { root, name, of } = attributes as { root: string; name: string; of?: string };
@@ -87,8 +102,11 @@ export async function verifyPointer(
     return await signatures.check(await signed.bytes(), signed.name, bytes);
   }
   const bytes = () => content.bytes(format.largestPointer);
-  const listing = format.mains(root).includes(name) ? format.read?.(await bytes(), name) : undefined;
-  if (listing !== undefined) requireInTime(listing, root, name, self);
+  const isMain = format.mains(root).includes(name);
+  const listing = isMain ? format.read?.(await bytes(), name) : undefined;
+  if (listing !== undefined) await self.mirrorLists?.check(root, name, await bytes(), context.read);
+  const { headers } = context;
+  if (isMain) await requireInTime({ listing, headers, stream: () => content.stream() }, root, name, self);
   const signature = format.signatureOf(name);
   if (signatures.isChecking && signature !== undefined) {
     const whole = await bytes();
@@ -117,21 +135,6 @@ async function requireNeeded(
   }
 }
 
-/** @throws EntrepotError `upstream-unavailable` for a main document that clients would refuse, or that is older than the last one */
-function requireInTime({ date, validUntil }: Listing, root: string, name: string, self: RepositoryProxy): void {
-  const now = self.clock.now();
-  const newest = self.newest.get(root);
-  if (validUntil !== undefined && validUntil < now)
-    throw malformed(name, `it was valid until ${new Date(validUntil).toISOString()}`);
-  if (date !== undefined && date > now + FUTURE)
-    throw malformed(name, `its date ${new Date(date).toISOString()} is in the future`);
-  if (!self.options.allowRollback && newest !== undefined && (date ?? 0) < newest)
-    throw malformed(name, `it is older than the one of ${new Date(newest).toISOString()} that is known`);
-}
-
-/** Limit of how far the clock of an archive may be ahead; milliseconds. */
-const FUTURE = 600_000;
-
 /** The detached signature of a document: of the first mirror that has one that fits. `undefined`: no mirror has one. */
 async function signatureOf(
   bytes: Uint8Array,
@@ -143,10 +146,14 @@ async function signatureOf(
 ): Promise<Uint8Array | undefined> {
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   try {
-    return await self.beingSigned.during(root, { name, sha256, bytes: () => Promise.resolve(bytes) }, async () => {
-      const content = await read(atUpstream(self, root, detached, { of: sha256 }));
-      return await content.bytes(LARGEST_SIGNATURE);
-    });
+    return await self.beingSigned.during(
+      root,
+      { name, sha256, size: bytes.length, headers: {}, bytes: () => Promise.resolve(bytes) },
+      async () => {
+        const content = await read(atUpstream(self, root, detached, { of: sha256 }));
+        return await content.bytes(LARGEST_SIGNATURE);
+      },
+    );
   } catch (error) {
     if (error instanceof EntrepotError && error.kind === 'not-found') return undefined;
     throw error;

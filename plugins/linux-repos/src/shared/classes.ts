@@ -1,9 +1,19 @@
-import { aliasClass, artifactClass, documentClass, type Resource, type TrustFacts } from '@entrepot/core';
+import {
+  aliasClass,
+  artifactClass,
+  documentClass,
+  type Parsed,
+  type Resource,
+  type TrustFacts,
+  type UpstreamFacts,
+} from '@entrepot/core';
 import type { TableMaker } from '@entrepot/core/formats';
 import { verifyPointer } from './at-mirrors.js';
 import { NO_FILES, type Format, type Listing } from './format.js';
-import { readGenerations, type Generations } from './generations.js';
+import { mainOf, readGenerations, type Generation, type Generations } from './generations.js';
 import { PackageList } from './package-list.js';
+import type { MirrorLists } from './mirror-lists.js';
+import { printOwnMirrors, type OwnMirrors } from './own-mirrors.js';
 import type { RepositoryProxy } from './proxy.js';
 import { keepPointer, publishGeneration } from './publish.js';
 import { keysAt, keysOfRoot, stateHeaders } from './roots.js';
@@ -11,8 +21,17 @@ import { keysAt, keysOfRoot, stateHeaders } from './roots.js';
 const FOR_EVER = { policy: 'immutable', expireAfter: Infinity } as const;
 const isCached = ({ attributes }: Resource): boolean => attributes?.['cached'] === true;
 
+/** Lists of mirrors of one format. */
+export interface MirrorListFacts<Options> {
+  /** The largest that is read, in bytes. */
+  readonly largest: number;
+  /** @throws EntrepotError `upstream-unavailable` for what is none */
+  read(bytes: Uint8Array, name: string): Parsed;
+  open(options: Options): MirrorLists;
+}
+
 /** The words and programs of one format. */
-export interface ClassFacts {
+export interface ClassFacts<Options = never> {
   /** Pointer documents, for the readers of the plugin: `InRelease, Release and Release.gpg`. */
   readonly pointers: string;
   /** Reads lists of packages as rows: by the name of the file, its value. */
@@ -21,12 +40,22 @@ export interface ClassFacts {
   readonly freshFor: number;
   /** Interval of refreshes that nobody asks for, where the configuration does not say; milliseconds. Absent: an hour. */
   readonly refreshInterval?: number | undefined;
+  /** Writes lists of mirrors for clients that want one. Absent: they want none. */
+  readonly ownMirrors?: OwnMirrors | undefined;
+  /** Lists of mirrors that the configuration names. Absent: it names none. */
+  readonly mirrorLists?: MirrorListFacts<Options> | undefined;
   /** Checks a package where its index does not have the sum of the whole file. */
   readonly verifyPackage?: TrustFacts<RepositoryProxy>['verify'];
 }
 
 /** The classes of a proxy of repositories of one format. */
-export function classesOf({ read, largestPointer }: Format, { pointers, rows, freshFor, verifyPackage }: ClassFacts) {
+export function classesOf<Options>(format: Format, facts: ClassFacts<Options>) {
+  const { read, largestPointer } = format;
+  const { pointers, rows, freshFor, verifyPackage, ownMirrors, mirrorLists } = facts;
+  const atPlaces: UpstreamFacts<RepositoryProxy> =
+    mirrorLists === undefined
+      ? {}
+      : { locate: async (resource, context, self) => await self.mirrorLists?.locate(resource, context) };
   const table = {
     ...rows,
     parameters: () => ({}),
@@ -35,7 +64,7 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
   const atMirrors = {
     // What mirrors do not have now is told by the state of the root, and no older copy stands in.
     cache: { freshFor: 0, onGone: 'keep', staleIfError: 0, cachedOnly: isCached },
-    upstream: { maxBytes: largestPointer },
+    upstream: { maxBytes: largestPointer, ...atPlaces },
     trust: { verify: verifyPointer },
   } as const;
   return {
@@ -79,6 +108,7 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
       index: artifactClass<RepositoryProxy>({
         about: 'Index files, by their sums.',
         cache: { ...FOR_EVER, negativeFor: 5000 },
+        upstream: atPlaces,
         // librepo fetches the parts of a zchunk file that it lacks.
         reply: { severalRanges: true },
       }),
@@ -89,6 +119,34 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
       upstream: { produce: { make: publishGeneration } },
       parse: readGenerations,
     }),
+    ...(mirrorLists !== undefined && {
+      mirrorList: documentClass<RepositoryProxy>({
+        about: 'Lists of mirrors that the configuration names: mirrorlist, metalink.',
+        // A new metalink has the sum of a new repomd.xml.
+        cache: { freshFor: 60_000 },
+        upstream: { maxBytes: mirrorLists.largest },
+        parse: async (content, { path = '' }) => mirrorLists.read(await content.bytes(mirrorLists.largest), path),
+      }),
+    }),
+    ...(ownMirrors !== undefined && {
+      mirrors: aliasClass<RepositoryProxy>({
+        about: 'Lists of mirrors: of the generation that the client gets next.',
+        resolve: (resource, context, self) => self.ownMirrors(resource, context),
+      }),
+      ownMirrors: documentClass<RepositoryProxy, Generations>({
+        about: 'Generations of a root, as a list of mirrors that names this server alone tells of them.',
+        cache: { freshFor: 0, cachedOnly: true },
+        parse: readGenerations,
+        reply: {
+          mediaType: ({ attributes }) => ownMirrors.mediaTypeOf(attributes?.['name'] as string),
+          render: (generations, { resource, baseUrl }) => {
+            const { root } = resource.attributes as { root: string };
+            const main = ({ pointers }: Generation): string => mainOf(format, root, pointers).sha256;
+            return [printOwnMirrors(generations, { resource, baseUrl }, ownMirrors, main)];
+          },
+        },
+      }),
+    }),
     pointer: artifactClass<RepositoryProxy>({
       about: 'Pointer documents of the generations.',
       cache: FOR_EVER,
@@ -97,18 +155,21 @@ export function classesOf({ read, largestPointer }: Format, { pointers, rows, fr
     packages: documentClass<RepositoryProxy, PackageList>({
       about: 'Lists of packages, as they are read.',
       cache: { ...FOR_EVER, negativeFor: 5000, cachedOnly: isCached },
+      upstream: atPlaces,
       table,
     }),
     package: artifactClass<RepositoryProxy>({
       about: 'Packages and source files that an index lists, by their sums.',
       // A mirror that lacks what its index lists is being changed.
       cache: { ...FOR_EVER, negativeFor: 5000 },
+      upstream: atPlaces,
       reply: { filename: ({ attributes }) => attributes?.['filename'] as string },
       ...(verifyPackage && { trust: { verify: verifyPackage } }),
     }),
     auxiliary: documentClass<RepositoryProxy>({
       about: 'Files that no index lists: readmes, changelogs, installer images.',
       cache: { freshFor: 120_000, onGone: 'keep' },
+      upstream: atPlaces,
     }),
   };
 }

@@ -25,9 +25,13 @@ export interface Listing extends Parsed {
 export interface Taken {
   readonly name: string;
   readonly sha256: string;
+  /** Bytes. */
+  readonly size: number;
+  /** The headers that it came with, by lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Reads it whole: only where that is needed, since a database of pacman may be large. */
   bytes(): Promise<Uint8Array>;
-  /** Of a signature: the SHA-256 of the document that it signs. */
+  /** Of a signature: the SHA-256 of the document that it signs. Of a main document: its sums in a list of mirrors. */
   readonly of?: string | undefined;
 }
 

@@ -1,5 +1,6 @@
 import type { Content, Parsed } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
+import type { Format } from './format.js';
 import type { Status } from './status.js';
 
 /** The largest list of generations that is read, in bytes. */
@@ -15,6 +16,8 @@ export interface Generation {
   readonly date?: number | undefined;
   /** The time from which on clients refuse it; milliseconds since the epoch. */
   readonly validUntil?: number | undefined;
+  /** Bytes of its main document. Absent: it was published before that was noted. */
+  readonly size?: number | undefined;
   /** SHA-256 of its pointer documents, in hex, by their name below the root. */
   readonly pointers: Readonly<Record<string, string>>;
 }
@@ -59,4 +62,10 @@ export function generationAt(list: readonly Generation[], time: number): Generat
 
 export function printGenerations({ list, status }: Kept): string {
   return JSON.stringify({ list, status });
+}
+
+/** The document that commits to all others, among the pointer documents of a generation. */
+export function mainOf(format: Format, root: string, pointers: Generation['pointers']) {
+  const name = format.mains(root).find((one) => pointers[one] !== undefined) as string;
+  return { name, sha256: pointers[name] as string };
 }

@@ -11,12 +11,15 @@ import {
   type Route,
 } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
+import type { Newest } from './age.js';
 import { BeingSigned } from './detached.js';
 import { distributionAt } from './distribution.js';
 import { NO_FILES, type Format, type ListedFile, type Listing, type Signatures } from './format.js';
-import { generationAt, type Generation, type Generations } from './generations.js';
+import { generationAt, mainOf, type Generation, type Generations } from './generations.js';
 import { Leases } from './leases.js';
+import type { MirrorLists } from './mirror-lists.js';
 import type { RepositoryOptions } from './options.js';
+import { ownMirrors } from './own-mirrors.js';
 import type { PackageList } from './package-list.js';
 import {
   auxiliary,
@@ -58,6 +61,8 @@ export interface ProxyParts {
   readonly logger: Logger;
   /** Interval of refreshes that nobody asks for, where the options do not say; milliseconds. Absent: an hour. */
   readonly refreshInterval?: number | undefined;
+  /** Absent: the upstreams are the mirrors. */
+  readonly mirrorLists?: MirrorLists | undefined;
 }
 
 const HOUR = 3_600_000;
@@ -74,29 +79,33 @@ export class RepositoryProxy {
   /** Interval of refreshes that nobody asks for; milliseconds. 0: never. */
   readonly refreshInterval: number;
   readonly roots: RootMemory;
+  readonly mirrorLists: MirrorLists | undefined;
   readonly beingSigned = new BeingSigned();
   readonly #logger: Logger;
-  /** The date of the newest main document of each root: a mirror with an older one is passed over. */
-  readonly newest = new Map<string, number>();
+  /** The newest generation of each root that was refreshed: a mirror with an older one is passed over. */
+  readonly newest = new Map<string, Newest>();
   /** Hosts that a path may begin with, where each upstream is a server of its own. */
   readonly #scopes: ReadonlySet<string>;
   /** The path of the first upstream. */
   readonly #place: string;
   readonly #leases: Leases;
   #kept: { readonly keys: readonly string[]; readonly set: ReadonlySet<string> } | undefined;
-  /** Packages that were found lately, by the generations that were looked into. */
+  /** The roots that packages were found in lately, by their paths. */
+  readonly #rootOfPath = new Lru<string>(MOST_KNOWN);
+  /** Packages that were found there, by the generation that was looked into first. */
   readonly #known = new Lru<Route>(MOST_KNOWN);
   /** The roots that they were found in, by their keys. */
   readonly #rootOfFound = new Lru<string>(MOST_KNOWN);
 
   constructor(format: Format, parts: ProxyParts) {
-    const { options, repository, signatures, clock, logger, refreshInterval = HOUR } = parts;
+    const { options, repository, signatures, clock, logger, refreshInterval = HOUR, mirrorLists } = parts;
     this.format = format;
     this.options = options;
     this.signatures = signatures;
     this.clock = clock;
     this.refreshInterval = options.refreshInterval ?? refreshInterval;
     this.roots = new RootMemory(options.roots);
+    this.mirrorLists = mirrorLists;
     this.#logger = logger;
     this.#scopes = new Set(repository.upstreams.flatMap(({ scope }) => scope ?? []));
     this.#place = URL.parse(repository.upstreams[0]?.url ?? '')?.pathname ?? '';
@@ -127,18 +136,37 @@ export class RepositoryProxy {
   /** A pointer document of a root, as a client gets it now. The client keeps its generation. */
   async pointer({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
     const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
+    const isMain = this.format.mains(root).includes(name);
+    const current = await this.#current(root, { asOf, isMain }, context);
+    if (asOf === undefined && isMain && current !== undefined) this.#leases.take(context, root, current.id);
+    const sha256 = current?.pointers[name];
+    return sha256 === undefined ? undefined : pointer(root, name, sha256);
+  }
+
+  /** A list of mirrors that names this server alone. The client gets the generation whose sum it has. */
+  async ownMirrors({ attributes }: Resource, context: ResolveContext): Promise<Resource | undefined> {
+    const { root, name, asOf } = attributes as { root: string; name: string; asOf?: number };
+    const current = await this.#current(root, { asOf, isMain: true }, context);
+    if (current === undefined) return undefined;
+    const { client, connection, now } = context;
+    if (asOf === undefined) this.#leases.take({ client, connection, now, isHead: true }, root, current.id);
+    return ownMirrors(root, name, current.id, asOf);
+  }
+
+  /** The generation of a root that a client gets now. @param asked whether for the main document, or for one that belongs to it */
+  async #current(
+    root: string,
+    { asOf, isMain }: { readonly asOf: number | undefined; readonly isMain: boolean },
+    context: ResolveContext,
+  ): Promise<Generation | undefined> {
     const time = asOf ?? this.options.frozen.get(root);
     await this.roots.require(root, context);
-    const isMain = this.format.mains(root).includes(name);
     const begun = isMain ? this.#leases.probed(context, root) : this.#leases.of(context, root);
     const kept = await this.#generations(root, context, time !== undefined || begun !== undefined);
     const { list, status } = kept;
-    if (time === undefined) this.roots.noteUse(root, context.now, kept);
-    const current = time === undefined ? (list.find(({ id }) => id === begun) ?? list[0]) : generationAt(list, time);
-    if (current === undefined || (time === undefined && status.state === 'removed')) return undefined;
-    if (asOf === undefined && isMain) this.#leases.take(context, root, current.id);
-    const sha256 = current.pointers[name];
-    return sha256 === undefined ? undefined : pointer(root, name, sha256);
+    if (time !== undefined) return generationAt(list, time);
+    this.roots.noteUse(root, context.now, kept);
+    return status.state === 'removed' ? undefined : (list.find(({ id }) => id === begun) ?? list[0]);
   }
 
   /** An index file that is asked for by its name: of the generation that the client has begun to read. */
@@ -177,20 +205,28 @@ export class RepositoryProxy {
   /** A package, by the index that lists it. */
   async file({ attributes }: Resource, context: ResolveContext, isNewestFirst = false): Promise<Route | undefined> {
     const { path, asOf } = attributes as { path: string; asOf?: number };
+    const listOf = async (root: string): Promise<readonly Generation[] | undefined> => {
+      const found = await this.#generations(root, context, true).catch(notThere);
+      return found === undefined || isNewestFirst ? found?.list : this.#inOrder(root, found.list, context, asOf);
+    };
+    // Hundreds of suites may be in one archive: the one that has listed it is looked at first, and as long as that is as it was, alone.
+    const lately = this.#rootOfPath.get(path);
+    const [first] = (lately !== undefined && (await listOf(lately))) || [];
+    const known = first && this.#known.get(placeOf(path, lately, first));
+    if (known !== undefined) return known;
     const states: RootState[] = [];
     for (const root of await this.#roots(context)) {
       const names = this.format.namesBelow(path, root);
-      if (names.length === 0) continue;
-      const found = await this.#generations(root, context, true).catch(notThere);
-      if (found === undefined) continue;
-      states.push({ root, names, list: isNewestFirst ? found.list : this.#inOrder(root, found.list, context, asOf) });
+      const list = names.length === 0 ? undefined : await listOf(root);
+      if (list !== undefined) states.push({ root, names, list });
     }
-    const kept = this.#keptIndexes(await context.keys(INDEXES));
-    const place = [path, kept.size, ...states.map(({ list }) => list[0]?.id)].join('\n');
-    const known = this.#known.get(place) ?? (await this.#find(path, states, kept, context));
-    if (known !== undefined) {
-      this.#known.set(place, known);
-      return known;
+    const found = await this.#find(path, states, this.#keptIndexes(await context.keys(INDEXES)), context);
+    if (found !== undefined) {
+      const { route, state } = found;
+      this.#rootOfPath.set(path, state.root);
+      this.#known.set(placeOf(path, state.root, state.list[0] as Generation), route);
+      if ('key' in route) this.#rootOfFound.set(route.key, state.root);
+      return route;
     }
     if (this.options.unindexed === 'revalidate' || !this.format.isPackage(path)) return auxiliary(path);
     throw new EntrepotError('not-found', `no index that was asked for here lists ${path}`, {
@@ -228,7 +264,7 @@ export class RepositoryProxy {
     states: readonly RootState[],
     kept: ReadonlySet<string>,
     context: ResolveContext,
-  ): Promise<Route | undefined> {
+  ): Promise<{ readonly route: Route; readonly state: RootState } | undefined> {
     const { format } = this;
     const lookIn = async (age: number, listsOf: (read: Listing, state: RootState, main: string) => Resource[]) => {
       for (const state of states) {
@@ -239,9 +275,7 @@ export class RepositoryProxy {
           const { document } = await context.document<PackageList>(list);
           const row = state.names.map((name) => document.find(name)).find((found) => found !== undefined);
           if (row === undefined) continue;
-          const found = format.artifact(path, row, this.#distributionOf(read, state.root));
-          if ('key' in found) this.#rootOfFound.set(found.key, state.root);
-          return found;
+          return { route: format.artifact(path, row, this.#distributionOf(read, state.root)), state };
         }
       }
       return undefined;
@@ -299,10 +333,9 @@ export class RepositoryProxy {
   }
 }
 
-/** The document that commits to all others, among the pointer documents of a generation. */
-export function mainOf(format: Format, root: string, pointers: Generation['pointers']) {
-  const name = format.mains(root).find((one) => pointers[one] !== undefined) as string;
-  return { name, sha256: pointers[name] as string };
+/** Names a package by its path, and the generation of its root that is looked into first. */
+function placeOf(path: string, root: string | undefined, { id }: Generation): string {
+  return `${id} ${root} ${path}`;
 }
 
 /** Leaves out what is not there. @throws other errors */

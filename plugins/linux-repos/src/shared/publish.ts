@@ -2,10 +2,18 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asEntrepotError, EntrepotError, type ProduceContext, type ProducedFile, type Resource } from '@entrepot/core';
+import { dateOf, newestOf } from './age.js';
 import { atUpstream, notAsListed, take } from './at-mirrors.js';
-import { printGenerations, readGenerations, withGeneration, type Generation, type Kept } from './generations.js';
+import {
+  mainOf,
+  printGenerations,
+  readGenerations,
+  withGeneration,
+  type Generation,
+  type Kept,
+} from './generations.js';
 import { NO_FILES, type Listing, type Taken } from './format.js';
-import { mainOf, type RepositoryProxy } from './proxy.js';
+import type { RepositoryProxy } from './proxy.js';
 import { index, indexKey, INDEXES, pointer } from './resources.js';
 import { afterFailure, afterSuccess, type Status } from './status.js';
 
@@ -37,8 +45,9 @@ async function refreshed(
   const now = self.clock.now();
   if (earlier !== undefined && !isForced && isLeftAlone(earlier.status, now)) return earlier;
   const [last] = earlier?.list ?? [];
-  if (last?.date === undefined) self.newest.delete(root);
-  else self.newest.set(root, last.date);
+  const newest = earlier && newestOf(earlier, root, self.format);
+  if (newest === undefined) self.newest.delete(root);
+  else self.newest.set(root, newest);
   if (earlier === undefined) self.roots.await(root, now);
   try {
     const added = await within(self.options.refreshTimeout, root, newGeneration(root, last, context, self));
@@ -122,9 +131,10 @@ async function newGeneration(
   self: RepositoryProxy,
 ): Promise<Generation | undefined> {
   const { format } = self;
+  const sums = await self.mirrorLists?.sums(root, context.read);
   const taking = (name: string, signed?: Taken) =>
     signed === undefined
-      ? take(self, root, name, context)
+      ? take(self, root, name, context, format.mains(root).includes(name) ? sums : undefined)
       : self.beingSigned.during(root, signed, () => take(self, root, name, context, signed.sha256));
   let first: Taken | undefined;
   for (const name of format.mains(root)) first ??= await taking(name);
@@ -141,7 +151,9 @@ async function newGeneration(
   for (const { name, sha256, of } of taken) await context.read(pointer(root, name, sha256, of));
   const pointers = Object.fromEntries(taken.map(({ name, sha256 }) => [name, sha256]));
   const id = createHash('sha256').update(JSON.stringify(pointers)).digest('hex').slice(0, 16);
-  return { id, at: self.clock.now(), date: listing.date, validUntil: listing.validUntil, pointers };
+  const now = self.clock.now();
+  const date = dateOf({ listing, headers: first.headers }, now);
+  return { id, at: now, date, validUntil: listing.validUntil, size: first.size, pointers };
 }
 
 /** The index files of the new generation that clients used of the last one. */

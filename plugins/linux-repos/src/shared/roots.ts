@@ -1,7 +1,7 @@
 import { EntrepotError, type ReadingContext, type Resource, type Root, type Roots, type Route } from '@entrepot/core';
-import type { Generations } from './generations.js';
+import { mainOf, type Generations } from './generations.js';
 import type { Format, Listing } from './format.js';
-import { mainOf, notThere, type RepositoryProxy } from './proxy.js';
+import { notThere, type RepositoryProxy } from './proxy.js';
 import { atUpstream } from './at-mirrors.js';
 import { renew } from './renew.js';
 import {

@@ -55,3 +55,8 @@ export function named({ path, key, more }: AskedFile, sum?: Integrity): Resource
 export function file({ path, key, more }: AskedFile): Resource {
   return { class: 'file', key, attributes: { path, ...more } };
 }
+
+/** A list of mirrors of the root that is its folder. */
+export function mirrors({ folder, name, key, more }: AskedFile): Resource {
+  return { class: 'mirrors', key, attributes: { root: folder, name, ...more } };
+}

@@ -18,7 +18,7 @@ interface Created<Options extends RepositoryOptions> {
 /** The proxy side of a plugin of one format. @param openSignatures absent: OpenPGP */
 export function proxySide<Options extends RepositoryOptions = RepositoryOptions>(
   format: Format,
-  facts: ClassFacts,
+  facts: ClassFacts<Options>,
   openSignatures: (options: RepositoryOptions['signatures'], logger: Logger) => Promise<Signatures> = (...given) =>
     OpenPgpSignatures.open(...given),
 ) {
@@ -28,7 +28,15 @@ export function proxySide<Options extends RepositoryOptions = RepositoryOptions>
     create: async ({ options, repository, services }: Created<Options>): Promise<RepositoryProxy> => {
       const signatures = await openSignatures(options.signatures, services.logger);
       const { refreshInterval } = facts;
-      return new RepositoryProxy(format, { ...services, options, repository, signatures, refreshInterval });
+      const mirrorLists = facts.mirrorLists?.open(options);
+      return new RepositoryProxy(format, {
+        ...services,
+        options,
+        repository,
+        signatures,
+        refreshInterval,
+        mirrorLists,
+      });
     },
   };
 }

@@ -4,3 +4,8 @@ export function parseTime(text: string): number | undefined {
   const time = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
   return Number.isNaN(time) ? undefined : time;
 }
+
+/** Writes a time as `parseTime` reads it. */
+export function printTime(time: number): string {
+  return new Date(time).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+}

@@ -1,5 +1,6 @@
 import { artifactClass, changeClass, EntrepotError, listingClass, type Entry, type Resource } from '@entrepot/core';
 import { sourceOf, versionOf } from '../source.js';
+import { checkAddition, LARGEST_ADDITION, type AdditionName } from './additions.js';
 import { broken } from './header.js';
 import { attributesOf, REPOMD, type RpmHosted } from './hosted.js';
 import { fileName, KEY, pathOf } from './keys.js';
@@ -37,7 +38,12 @@ export const HOSTED_CLASSES = {
     },
   }),
   list: artifactClass<RpmHosted>({
-    about: 'Lists of packages of a hosted repository, by their sums.',
+    about: 'Lists of packages and other metadata of a hosted repository, by their sums.',
+    cache: { expireAfter: Infinity },
+    policy,
+  }),
+  addition: artifactClass<RpmHosted>({
+    about: 'Groups, advisories and modules of a hosted repository, as they were put.',
     cache: { expireAfter: Infinity },
     policy,
   }),
@@ -66,8 +72,8 @@ export const HOSTED_CLASSES = {
           'conflict',
           `${pathOf({ tree, file })} exists with other bytes: give the package a new version or release`,
         );
-      const edit = { file, elements: rpm.elements };
-      const { replace, remove, expect } = await publishTree(tree, [edit], context, self);
+      const packages = [{ file, elements: rpm.elements }];
+      const { replace, remove, expect } = await publishTree(tree, { packages }, context, self);
       const { version, coordinates } = namesOf(rpm);
       const attributes = { version, time };
       return {
@@ -88,7 +94,40 @@ export const HOSTED_CLASSES = {
       const { key } = resource;
       const kept = await context.find(key);
       if (kept === undefined) throw new EntrepotError('not-found', `${pathOf({ tree, file })} does not exist`);
-      const { replace, remove, expect } = await publishTree(tree, [{ file }], context, self);
+      const { replace, remove, expect } = await publishTree(tree, { packages: [{ file }] }, context, self);
+      return { replace, remove: [...remove, key], expect: [...expect, { key, digest: kept.digest }] };
+    },
+  }),
+  putAddition: changeClass<RpmHosted>({
+    about: 'Uploads of groups, advisories and modules.',
+    action: 'put',
+    policy,
+    bounds: { of: 'addition', maxBytes: LARGEST_ADDITION, exclusive },
+    async make({ key, attributes }, content, context, self) {
+      const { tree, file } = attributes as { tree: string; file: AdditionName };
+      await checkAddition(file, content);
+      const bytes = Buffer.from(await content.bytes(LARGEST_ADDITION));
+      const { replace, remove, expect } = await publishTree(tree, { addition: { name: file, bytes } }, context, self);
+      const mediaType = file.endsWith('.xml') ? 'application/xml' : 'application/yaml';
+      const kept = await context.find(key);
+      return {
+        replace: [...replace, { key, mediaType }],
+        remove,
+        expect: [...expect, { key, digest: kept?.digest }],
+        reply: { status: kept === undefined ? 201 : 200 },
+      };
+    },
+  }),
+  deleteAddition: changeClass<RpmHosted>({
+    about: 'Deletions of groups, advisories and modules.',
+    action: 'delete',
+    policy,
+    bounds: { of: 'addition', maxBytes: 0, exclusive },
+    async make({ key, attributes }, _content, context, self) {
+      const { tree, file } = attributes as { tree: string; file: AdditionName };
+      const kept = await context.find(key);
+      if (kept === undefined) throw new EntrepotError('not-found', `${tree || 'The repository'} has no ${file}`);
+      const { replace, remove, expect } = await publishTree(tree, { addition: { name: file } }, context, self);
       return { replace, remove: [...remove, key], expect: [...expect, { key, digest: kept.digest }] };
     },
   }),

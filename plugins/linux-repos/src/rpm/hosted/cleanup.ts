@@ -16,8 +16,8 @@ export const CLEANUP: Cleanup<RpmHosted> = {
   async retire(versions, context, self) {
     const keys = versions.map(({ entry }) => entry.key);
     const { tree } = packagePlace(keys[0] as string);
-    const edits = keys.map((key) => ({ file: packagePlace(key).file }));
-    const { replace, remove } = await publishTree(tree, edits, context, self);
+    const packages = keys.map((key) => ({ file: packagePlace(key).file }));
+    const { replace, remove } = await publishTree(tree, { packages }, context, self);
     return { replace, remove: [...remove, ...keys] };
   },
 };

@@ -1,7 +1,8 @@
 import { EntrepotError, requireMethod, type Clock, type RequestHead, type Resource, type Route } from '@entrepot/core';
 import type { SigningKey } from '../../shared/hosted/signing-key.js';
 import type { RpmOptions } from '../options.js';
-import { isFileName, KEY, LISTS, type ListName } from './keys.js';
+import { isAddition, type AdditionName } from './additions.js';
+import { documentOfName, isFileName, KEY } from './keys.js';
 
 export const REPODATA = 'repodata';
 export const PACKAGES = 'Packages';
@@ -46,6 +47,7 @@ export class RpmHosted {
     const [folder = '', file = ''] = segments.slice(-2);
     const tree = segments.slice(0, -2);
     if (folder !== REPODATA) return routePackage(head, tree, folder, file);
+    if (isAddition(file)) return routeAddition(head, tree, file);
     requireMethod(head, ['GET']);
     if (head.trailingSlash || !isTree(tree)) return undefined;
     if (file !== PUBLIC_KEY) return routeDocument(tree.join('/'), file);
@@ -80,13 +82,19 @@ function routeDocument(tree: string, file: string): Resource | undefined {
   const attributes = { tree, file };
   if (file === REPOMD || file === SIGNATURE)
     return { class: 'treeDocument', key: `repodata/${tree}//${file}`, path: '', attributes };
-  const [, sha256 = '', list = ''] = /^([0-9a-f]{64})-([a-z]+)\.xml\.gz$/.exec(file) ?? [];
-  if (!isList(list)) return undefined;
-  return { class: 'list', key: KEY.document(tree, list, sha256), path: '', attributes };
+  const document = documentOfName(file);
+  if (document === undefined) return undefined;
+  return { class: 'list', key: KEY.document(tree, document.name, document.sha256), path: '', attributes };
 }
 
-function isList(name: string): name is ListName {
-  return (LISTS as readonly string[]).includes(name);
+const ADDITION_CLASS_OF = { GET: 'addition', PUT: 'putAddition', DELETE: 'deleteAddition' } as const;
+
+/** Routes groups, advisories and modules: where they are put, they are found. */
+function routeAddition(head: RequestHead, segments: readonly string[], file: AdditionName): Resource | undefined {
+  const method = requireMethod(head, ['GET', 'PUT', 'DELETE']);
+  if (head.trailingSlash || !isTree(segments)) return undefined;
+  const attributes = { tree: segments.join('/'), file };
+  return { class: ADDITION_CLASS_OF[method], key: KEY.addition(attributes.tree, file), path: '', attributes };
 }
 
 function isTree(segments: readonly string[]): boolean {

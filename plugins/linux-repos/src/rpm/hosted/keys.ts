@@ -1,3 +1,5 @@
+import { isAddition, type AdditionName } from './additions.js';
+
 /** A package in its place. */
 export interface PackagePlace {
   /** The folder that has the `repodata` folder: `el9/x86_64`, or nothing. */
@@ -27,13 +29,26 @@ export const KEY = {
   state: (tree: string) => `state/${tree}//`,
   /** A list of packages as it is kept: elements, without what is around them. */
   list: (tree: string, list: ListName) => `list/${tree}//${list}`,
-  /** A list of packages, as clients read it. */
-  document: (tree: string, list: ListName, sha256: string) => `repodata/${tree}//${documentName(list, sha256)}`,
+  /** A list of packages, or other metadata, as clients read it. */
+  document: (tree: string, name: DocumentName, sha256: string) => `repodata/${tree}//${documentName(name, sha256)}`,
+  /** Other metadata, as it was put. */
+  addition: (tree: string, name: AdditionName) => `addition/${tree}//${name}`,
 };
 
-/** Names a list of packages below `repodata`. */
-export function documentName(list: ListName, sha256: string): string {
-  return `${sha256}-${list}.xml.gz`;
+/** A document that repomd.xml lists. */
+export type DocumentName = ListName | AdditionName;
+
+/** Names a document below `repodata`. */
+export function documentName(name: DocumentName, sha256: string): string {
+  return `${sha256}-${isAddition(name) ? name : `${name}.xml`}.gz`;
+}
+
+/** Reads the name of a document. `undefined`: there is no such document. */
+export function documentOfName(file: string): { readonly name: DocumentName; readonly sha256: string } | undefined {
+  const [, sha256 = '', name = ''] = /^([0-9a-f]{64})-([a-z]+\.(?:xml|yaml))\.gz$/.exec(file) ?? [];
+  const list = LISTS.find((one) => name === `${one}.xml`);
+  if (list !== undefined) return { name: list, sha256 };
+  return isAddition(name) ? { name, sha256 } : undefined;
 }
 
 /** Reads the key of a package. */

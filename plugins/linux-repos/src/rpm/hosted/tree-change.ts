@@ -3,8 +3,9 @@ import { gzip } from 'node:zlib';
 import { EntrepotError, type Expectation, type HostedContext, type ReceivedEntry } from '@entrepot/core';
 import { printState, readReplaced, withReplaced } from '../../shared/hosted/replaced-files.js';
 import { sha256Of } from '../../shared/hosted/sums.js';
+import type { AdditionName } from './additions.js';
 import type { RpmHosted } from './hosted.js';
-import { KEY, LISTS, type ListName } from './keys.js';
+import { KEY, LISTS, type DocumentName, type ListName } from './keys.js';
 import { documentOf, withPackages, type PackageEdit } from './lists.js';
 import { rebuildLists, type KeptLists } from './rebuild-lists.js';
 import { stateOf, type ListDocument, type TreeState } from './tree-state.js';
@@ -19,6 +20,13 @@ interface Publication {
 /** The largest list that is changed, in bytes: that of 50,000 packages with 200 files each. */
 const LARGEST_LIST = 512 * 1024 * 1024;
 
+/** The changes of a publication. */
+export interface TreeEdits {
+  readonly packages?: readonly PackageEdit[] | undefined;
+  /** Metadata besides. `bytes` absent: it goes. */
+  readonly addition?: { readonly name: AdditionName; readonly bytes?: Buffer | undefined } | undefined;
+}
+
 /** Hooks that change trees are given this, among other things. */
 type ChangeContext = Pick<HostedContext, 'find' | 'list' | 'content'>;
 
@@ -28,7 +36,7 @@ type ChangeContext = Pick<HostedContext, 'find' | 'list' | 'content'>;
  */
 export async function publishTree(
   tree: string,
-  edits: readonly PackageEdit[],
+  { packages: edits = [], addition }: TreeEdits,
   context: ChangeContext,
   self: RpmHosted,
 ): Promise<Publication> {
@@ -50,10 +58,20 @@ export async function publishTree(
       { key: KEY.document(tree, name, document.sha256), bytes, mediaType: 'application/gzip' },
     );
   }
+  const additions = { ...before?.additions };
+  if (addition !== undefined) {
+    const { name, bytes: plain } = addition;
+    delete additions[name];
+    if (plain !== undefined) {
+      const { document, bytes } = await packed(plain);
+      additions[name] = document;
+      written.push({ key: KEY.document(tree, name, document.sha256), bytes, mediaType: 'application/gzip' });
+    }
+  }
   const now = self.clock.now();
   // Clients do not go back in time, and the clock of another replica may be ahead.
   const date = Math.max(now, before?.date ?? 0);
-  const state: TreeState = { date, packages: count, documents: documents as TreeState['documents'] };
+  const state: TreeState = { date, packages: count, documents: documents as TreeState['documents'], additions };
   const { keepGenerations, leaseFor } = self.options;
   const current = new Set(keysOf(tree, state));
   const { kept: replaced, gone } = withReplaced(
@@ -103,5 +121,7 @@ async function packed(plain: Buffer): Promise<{ readonly document: ListDocument;
 }
 
 function keysOf(tree: string, state: TreeState | undefined): string[] {
-  return state === undefined ? [] : LISTS.map((name) => KEY.document(tree, name, state.documents[name].sha256));
+  if (state === undefined) return [];
+  const documents = [...Object.entries(state.documents), ...Object.entries(state.additions ?? {})];
+  return documents.map(([name, { sha256 }]) => KEY.document(tree, name as DocumentName, sha256));
 }

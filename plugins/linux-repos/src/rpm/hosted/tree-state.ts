@@ -1,7 +1,8 @@
 import type { Entry } from '@entrepot/core';
+import type { AdditionName } from './additions.js';
 import type { ListName } from './keys.js';
 
-/** A list of packages, as clients read it. */
+/** A list of packages, or other metadata, as clients read it. */
 export interface ListDocument {
   readonly sha256: string;
   /** Bytes. */
@@ -18,6 +19,8 @@ export interface TreeState {
   /** Number of its packages. */
   readonly packages: number;
   readonly documents: Readonly<Record<ListName, ListDocument>>;
+  /** Metadata besides. Absent: there is none. */
+  readonly additions?: Readonly<Partial<Record<AdditionName, ListDocument>>> | undefined;
 }
 
 /** Reads the state that the entry of a tree has. */
