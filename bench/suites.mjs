@@ -11,6 +11,9 @@ import { scenarios as rpmScenarios } from './rpm/scenarios.mjs';
 import * as rpmServers from './rpm/servers.mjs';
 import { scenarios as pypiScenarios } from './pypi/scenarios.mjs';
 import * as pypiServers from './pypi/servers.mjs';
+import { launchOrigin as launchMavenOrigin } from './maven/origin.mjs';
+import { scenarios as mavenScenarios } from './maven/scenarios.mjs';
+import * as mavenServers from './maven/servers.mjs';
 import { makeCertificate } from './lib/install.mjs';
 import { bursts } from './scenarios/bursts.mjs';
 import { coldLargePackument } from './scenarios/cold-large-packument.mjs';
@@ -96,6 +99,18 @@ export const SUITES = {
     runs: 3,
     deadline: 11 * MINUTE,
     results: 'RESULTS-rpm.md',
+  },
+  maven: {
+    servers: Object.values(mavenServers),
+    scenarios: mavenScenarios,
+    launchOrigin: launchMavenOrigin,
+    remarks: [
+      'the client is Maven 3.9.11; the upstream on loopback is nginx',
+      'Reposilite is left out: the repository of this machine has no archive of it',
+    ],
+    runs: 3,
+    deadline: 45 * MINUTE,
+    results: 'RESULTS-maven.md',
   },
   oci: {
     servers: Object.values(ociServers),

@@ -2,11 +2,11 @@ import { strict as assert } from 'node:assert';
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasMaven, Maven } from '@entrepot/fixtures/maven';
 import { Origin } from '@entrepot/fixtures/origin';
 import { outputOf } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { zip } from '@entrepot/fixtures/zip';
-import { hasMaven, Maven } from '../clients/maven.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 

@@ -64,6 +64,8 @@ export interface UpstreamFacts<Self> {
    * outage of a private one never sends its names to a public one. An upstream's own `fallback` goes before this.
    */
   readonly order?: 'mirrors' | 'origins' | undefined;
+  /** URLs of the upstreams that are asked, as `among` of a resource says, where that changes with time. Absent: those of the resource. */
+  readonly among?: ((resource: Resource, self: Self) => readonly string[] | undefined) | undefined;
   /**
    * Redirects that clients see, rewritten to paths here; what leads out of the upstream is always followed here. `directories`: from a
    * path to the same path with a slash. `pass`: all. Absent: `follow`, none.
@@ -163,6 +165,11 @@ export interface TrustFacts<Self> {
    * no facts and the repository has one upstream; `describedBy` where it cannot be had.
    */
   readonly describedBrieflyBy?: ((resource: Resource, self: Self) => Resource | undefined) | undefined;
+  /**
+   * Headers of the upstream's reply that state a sum of its body in hex, in lower case, with its algorithm: `{ 'x-checksum-sha1': 'sha1' }`. Bytes
+   * that come with one are checked against it, and `describedBrieflyBy` is not asked for. The first header that is there counts. Absent: none.
+   */
+  readonly promisedInHeaders?: Readonly<Record<string, IntegrityAlgorithm>> | undefined;
   /** The facts for whose sake alone `describedBy` is read: not at all while policy looks at none of them. Absent: it is always read. */
   readonly describedFor?: readonly FactName[] | undefined;
   /** Of a document: the facts for whose sake alone it is read as one of several that describe something. Absent: it is always read. */

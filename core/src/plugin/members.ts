@@ -56,6 +56,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'expects',
     'maxBytes',
     'order',
+    'among',
     'redirects',
     'tokenScope',
     'mayLack',
@@ -80,6 +81,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   trust: [
     'describedBy',
     'describedBrieflyBy',
+    'promisedInHeaders',
     'describedFor',
     'readFor',
     'descriptionOptional',

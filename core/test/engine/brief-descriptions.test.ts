@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   allowAll,
@@ -195,5 +196,84 @@ describe('an artifact that has a brief document', () => {
     expect((await harness.get('/files/1')).status).toBe(403);
     expect(await fetched(harness, '/files/2')).toEqual([200, '2']);
     expect(harness.upstream.count('/index')).toBe(1);
+  });
+});
+
+describe('an artifact whose upstream states its sum in a header', () => {
+  const hex = (text: string): string => createHash('sha1').update(text).digest('hex');
+  const stating = withClasses(
+    {
+      index: documentClass({ about: 'all versions', parse: (content) => lines(content, true) }),
+      brief: documentClass({ about: 'one version', parse: (content) => lines(content, false) }),
+      file: artifactClass({
+        about: 'a version',
+        trust: {
+          describedBy: () => ({ class: 'index', key: 'index', path: 'index' }),
+          describedBrieflyBy({ coordinates }) {
+            const path = `brief/${coordinates?.version}`;
+            return { class: 'brief', key: path, path, coordinates };
+          },
+          promisedInHeaders: { 'x-first': 'sha1', 'x-second': 'sha1' },
+        },
+      }),
+    },
+    {
+      route({ segments }) {
+        const version = segments.at(-1) ?? '';
+        const coordinates = { ecosystem: 'test', name: 'file', version };
+        return { class: 'file', key: `files/${version}`, path: `files/${version}`, coordinates };
+      },
+    },
+  );
+
+  it('is verified by that alone', async () => {
+    const harness = await open({ side: stating });
+    harness.upstream.serve('/files/1', { body: '1', headers: { 'x-second': hex('1').toUpperCase() } });
+    expect(await fetched(harness, '/files/1')).toEqual([200, '1']);
+    expect(asked(harness)).toEqual(['/files/1']);
+    const integrity = [{ algorithm: 'sha1', hex: hex('1') }];
+    expect(await harness.entries.find('test', 'files/1')).toMatchObject({ integrity });
+  });
+
+  it('is not served when it has other bytes', async () => {
+    const harness = await open({ side: stating });
+    harness.upstream.serve('/files/1', { body: '1', headers: { 'x-first': hex('2'), 'x-second': hex('1') } });
+    harness.upstream.serve('/index', { body: `1 ${sri('other bytes')}` });
+    expect((await harness.get('/files/1')).status).toBe(502);
+    expect(await harness.entries.find('test', 'files/1')).toBeUndefined();
+  });
+
+  it.each(['', 'no sum', hex('1').slice(1)])('is verified by its document when the header is %j', async (text) => {
+    const harness = await open({ side: stating });
+    harness.upstream.serve('/files/1', { body: '1', headers: { 'x-first': text } });
+    expect(await fetched(harness, '/files/1')).toEqual([200, '1']);
+    expect(asked(harness)).toEqual(['/brief/1', '/files/1']);
+  });
+
+  it('is asked for along with its document once the upstream has stated none', async () => {
+    const harness = await open({ side: stating });
+    await fetched(harness, '/files/1');
+    const gates = [harness.upstream.hold('/brief/2'), harness.upstream.hold('/files/2')];
+    const reply = harness.get('/files/2');
+    await Promise.all(gates.map(({ reached }) => reached));
+    for (const gate of gates) gate.open();
+    expect(await (await reply).text()).toBe('2');
+  });
+
+  it('is verified by its header again once the upstream has stated one', async () => {
+    const harness = await open({ side: stating });
+    await fetched(harness, '/files/1');
+    for (const version of ['2', '3'])
+      harness.upstream.serve(`/files/${version}`, { body: version, headers: { 'x-first': hex(version) } });
+    await fetched(harness, '/files/2');
+    await fetched(harness, '/files/3');
+    expect(asked(harness)).toEqual(['/brief/1', '/brief/2', '/files/1', '/files/2', '/files/3']);
+  });
+
+  it('is described by the whole document while policy needs facts', async () => {
+    const harness = await open({ side: stating, policy: new FixedPolicy() });
+    harness.upstream.serve('/files/1', { body: '1', headers: { 'x-first': hex('1') } });
+    expect(await fetched(harness, '/files/1')).toEqual([200, '1']);
+    expect(asked(harness)).toEqual(['/files/1', '/index']);
   });
 });

@@ -1,4 +1,4 @@
-import { defineProtocolPlugin, LOGGER } from '@entrepot/core';
+import { CLOCK, defineProtocolPlugin, LOGGER } from '@entrepot/core';
 import { CLEANUP } from './cleanup.js';
 import { clientSetup } from './client-setup.js';
 import { discoverUpstreams } from './discover.js';
@@ -14,13 +14,13 @@ export type { MavenOptions } from './options.js';
 export default defineProtocolPlugin({
   id: 'maven',
   options: mavenOptions,
-  inject: { logger: LOGGER },
+  inject: { clock: CLOCK, logger: LOGGER },
   names: { pattern: 'paths' },
   clients: { discoverUpstreams: (context) => discoverUpstreams(context), setup: clientSetup },
   proxy: {
     classes: PROXY_CLASSES,
     ownOptions: PROXY_KEYS,
-    create: ({ options, repository, services }) => new MavenProxy(options, repository, services.logger),
+    create: ({ options, repository, services }) => new MavenProxy(options, repository, services),
     documentPath: ({ name }) => `/${name.replaceAll('.', '/')}/maven-metadata.xml`,
   },
   hosted: {

@@ -20,25 +20,27 @@ import { checkFile } from './checks.js';
 import { factsOf, needsPom } from './facts.js';
 import { coordinatesOf } from './layout.js';
 import { mediaTypeOf, TEXT, XML_TYPE } from './media-types.js';
-import {
-  LARGEST_METADATA,
-  mergeMetadata,
-  printMetadata,
-  readMetadata,
-  withoutVersions,
-  type Metadata,
-  type ParsedMetadata,
-} from './metadata.js';
+import { mergeSources } from './merge-sources.js';
+import { LARGEST_METADATA, printMetadata, readMetadata, withoutVersions, type ParsedMetadata } from './metadata.js';
 import { LARGEST_POM } from './pom.js';
 import { attributesOf, type MavenProxy } from './proxy.js';
 import { LARGEST_SIDECAR, readSidecar, SUM_HEADERS, sumsOf, textOrSum } from './sums.js';
 
 const MINUTE = 60_000;
 const FOR_EVER = 'public, max-age=31536000, immutable';
-const upstream = { order: 'origins' } as const;
+const origins = { order: 'origins' } as const;
+const upstream = { ...origins, among: (resource: Resource, self: MavenProxy) => self.holders(resource) };
 const reply = {
   mediaType: (resource: Resource) => mediaTypeOf(attributesOf(resource).subject.path),
   sumHeaders: SUM_HEADERS,
+} as const;
+
+/** Headers of upstreams that clients of Maven take sums from, too; the strongest first. */
+const STATED_SUMS = {
+  'x-checksum-sha512': 'sha512',
+  'x-checksum-sha256': 'sha256',
+  'x-checksum-sha1': 'sha1',
+  'x-goog-meta-checksum-sha1': 'sha1',
 } as const;
 
 function fileClass(about: string, sidecar = false) {
@@ -49,6 +51,8 @@ function fileClass(about: string, sidecar = false) {
     reply: { ...reply, cacheControl: FOR_EVER },
     trust: {
       describedBy: (resource, self) => self.descriptions(resource),
+      describedBrieflyBy: (resource, self) => self.promise(resource),
+      promisedInHeaders: STATED_SUMS,
       descriptionOptional: true,
       verify: checkFile,
     },
@@ -80,7 +84,7 @@ function metadataClass(about: string, freshFor: number) {
       except: ({ variant }) => (variant === undefined ? undefined : { freshFor: Infinity }),
     },
     upstream: {
-      ...upstream,
+      ...origins,
       maxBytes: LARGEST_METADATA,
       produce: { applies: (resource, self) => self.isMerged(resource), make: mergeSources },
     },
@@ -95,7 +99,7 @@ function sidecarClass(about: string, cache: Partial<FreshnessRule>) {
     cache,
     upstream: { produce: { make: makeSidecar } },
     reply: { mediaType: TEXT },
-    trust: { describedBy: (resource, self) => self.descriptions(resource), descriptionOptional: true },
+    trust: { describedBy: (resource, self) => self.projects(resource), descriptionOptional: true },
     policy: { sidecar: true },
   });
 }
@@ -112,7 +116,7 @@ export const PROXY_CLASSES = {
   source: documentClass<MavenProxy, ParsedMetadata>({
     about: 'Metadata as one of several upstreams has it, before it is merged.',
     cache: { freshFor: 0 },
-    upstream: { ...upstream, maxBytes: LARGEST_METADATA },
+    upstream: { ...origins, maxBytes: LARGEST_METADATA },
     parse: parseMetadata,
   }),
   sidecar: sidecarClass('Sums of files that never change, made from the bytes that are here.', {
@@ -174,34 +178,6 @@ async function renderMetadata(
   const shown = await withoutVersions(metadata, admitsVersion);
   if (shown !== metadata) return textOrSum(printMetadata(shown), sum);
   return textOrSum(Buffer.from(await content.bytes(LARGEST_METADATA)), sum);
-}
-
-/** Merges the metadata of all upstreams. What one of them had before stands in for it while it is down. */
-async function mergeSources(
-  resource: Resource,
-  { folder, kept, read }: ProduceContext,
-  self: MavenProxy,
-): Promise<readonly ProducedFile[]> {
-  const { path } = attributesOf(resource).subject;
-  const asked = await Promise.allSettled(
-    self.sources(resource).map(async (source) => await readMetadata(await read(source), path)),
-  );
-  const found: Metadata[] = [];
-  let outage: unknown;
-  let absence: unknown;
-  for (const answer of asked) {
-    if (answer.status === 'fulfilled') found.push(answer.value);
-    else if (answer.reason instanceof EntrepotError && answer.reason.kind === 'not-found') absence ??= answer.reason;
-    else outage ??= answer.reason;
-  }
-  if (found.length === 0) throw outage ?? absence;
-  if (outage !== undefined) {
-    self.logger.warn({ path, error: outage }, 'metadata is served without what one of the upstreams has');
-    if (kept !== undefined) found.push(await readMetadata(kept, path));
-  }
-  const file = join(folder, 'merged.xml');
-  await writeFile(file, printMetadata(mergeMetadata(found)));
-  return [{ key: resource.key, path: file, mediaType: XML_TYPE }];
 }
 
 async function makeSidecar(

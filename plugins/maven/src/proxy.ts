@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { requireMethod, type Logger, type RepositoryFacts, type RequestHead, type Resource } from '@entrepot/core';
+import {
+  requireMethod,
+  type Clock,
+  type Logger,
+  type RepositoryFacts,
+  type RequestHead,
+  type Resource,
+} from '@entrepot/core';
 import {
   coordinatesOf,
   encodedPath,
@@ -11,6 +18,7 @@ import {
   type SumName,
 } from './layout.js';
 import type { MavenOptions } from './options.js';
+import { Owners } from './owners.js';
 import { Routing } from './routing.js';
 
 /** Data of a resource for its hooks; each has those that its class needs. */
@@ -33,10 +41,16 @@ export class MavenProxy {
   readonly options: MavenOptions;
   readonly logger: Logger;
   readonly routing: Routing;
+  readonly owners: Owners;
 
-  constructor(options: MavenOptions, repository: RepositoryFacts, logger: Logger) {
+  constructor(
+    options: MavenOptions,
+    repository: RepositoryFacts,
+    { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  ) {
     this.options = options;
     this.logger = logger;
+    this.owners = new Owners(clock);
     this.routing = new Routing(options.routing, repository);
   }
 
@@ -122,12 +136,32 @@ export class MavenProxy {
 
   /** The documents that say what a file is. */
   descriptions(resource: Resource): Resource[] {
-    const attributes = attributesOf(resource);
-    const project = this.project(attributes);
-    const described = project === undefined ? [] : [project];
-    // What was promised of a file that changes is not kept: that is compared where it is fetched.
+    const promise = this.promise(resource);
+    return promise === undefined ? this.projects(resource) : [promise, ...this.projects(resource)];
+  }
+
+  /** The document that says what policy wants to know of a file. */
+  projects(resource: Resource): Resource[] {
+    const project = this.project(attributesOf(resource));
+    return project === undefined ? [] : [project];
+  }
+
+  /**
+   * The sum that the bytes of a file have to have. `undefined`: none has. What an upstream says of a file that changes is not kept: that is
+   * compared where it is fetched.
+   */
+  promise(resource: Resource): Resource | undefined {
     const isPromised = this.options.verifyChecksums === 'verify' && !this.isChanging(resource);
-    return isPromised ? [this.checksum({ subject: attributes.subject, sum: 'sha1' }), ...described] : described;
+    return isPromised ? this.checksum({ subject: attributesOf(resource).subject, sum: 'sha1' }) : undefined;
+  }
+
+  /** The upstreams whose metadata lists the version of a file. `undefined`: all that are asked for its group. */
+  holders(resource: Resource): readonly string[] | undefined {
+    const { group, artifact, version } = attributesOf(resource).subject;
+    const name = coordinatesOf({ group, artifact })?.name;
+    const asked = resource.among ?? this.routing.all;
+    if (name === undefined || version === undefined || asked.length < 2) return undefined;
+    return this.owners.of(name, version, asked);
   }
 
   /** Whether metadata is merged of what several upstreams have. */

@@ -4,6 +4,8 @@ import type { RoutingRule } from './options.js';
 
 interface Source {
   readonly url: string;
+  /** Whether the next one is asked while it is down. */
+  readonly leadsOn: boolean;
   readonly rule: RoutingRule | undefined;
 }
 
@@ -15,8 +17,9 @@ export class Routing {
   /** @throws EntrepotError `configuration` for a rule of an upstream that there is not */
   constructor(rules: readonly RoutingRule[], { upstreams, name }: RepositoryFacts) {
     const bare = (url: string): string => withoutTrailingSlashes(url);
-    this.#sources = upstreams.map(({ url }) => ({
+    this.#sources = upstreams.map(({ url, fallback }) => ({
       url,
+      leadsOn: fallback === 'any-error',
       rule: rules.find((rule) => bare(rule.upstream) === bare(url)),
     }));
     this.#isPlain = rules.length === 0;
@@ -32,6 +35,13 @@ export class Routing {
   /** All of them, in order. */
   get all(): readonly string[] {
     return this.#sources.map(({ url }) => url);
+  }
+
+  /** The answers up to an upstream that is down, and does not lead on to the next one then. */
+  reachable<Answer extends { readonly url: string; readonly list: unknown }>(answers: readonly Answer[]): Answer[] {
+    const leadsOn = (url: string): boolean => this.#sources.some((source) => source.url === url && source.leadsOn);
+    const end = answers.findIndex(({ url, list }) => list instanceof Error && !leadsOn(url));
+    return end === -1 ? [...answers] : answers.slice(0, end);
   }
 
   /**

@@ -1,56 +1,13 @@
 import type { FactName, PolicyEngine } from '@entrepot/core';
-import { FakeUpstream, FixedPolicy, openTestRepository, type TestRepository } from '@entrepot/core/testing';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import plugin from '../src/index.js';
+import { FixedPolicy } from '@entrepot/core/testing';
+import { describe, expect, it } from 'vitest';
 import { jar, metadata, pom, sum } from './fixtures.js';
+import { open, versionsIn } from './scene.js';
 
 const TOOL = '/org/example/tool';
 const JAR = `${TOOL}/1.0/tool-1.0.jar`;
 const POM = `${TOOL}/1.0/tool-1.0.pom`;
 const METADATA = `${TOOL}/maven-metadata.xml`;
-
-interface Scene extends Pick<TestRepository, 'ask' | 'clock' | 'entries'> {
-  /** Places of upstreams by their name. */
-  readonly upstream: FakeUpstream;
-  serve(place: string, path: string, body: string, withSum?: boolean): void;
-  fail(place: string, path: string, status: number): void;
-  asked(): string[];
-  text(path: string): Promise<string>;
-}
-
-async function open(
-  options: (url: (place: string) => string) => object = () => ({}),
-  places = ['one'],
-  more = {},
-): Promise<Scene> {
-  const upstream = await FakeUpstream.start();
-  const url = (place: string): string => `${upstream.url}/${place}`;
-  const upstreams = places.map((place) => ({ url: url(place) }));
-  const repository = await openTestRepository({ plugin, options: options(url), definition: { upstreams }, ...more });
-  onTestFinished(async () => {
-    await repository.close();
-    await upstream.close();
-  });
-  const serve: Scene['serve'] = (place, path, body, withSum = true) => {
-    upstream.serve(`/${place}${path}`, {
-      body,
-      ...(path.endsWith('.pom') && { lastModified: 'Mon, 05 Jan 2026 00:00:00 GMT' }),
-    });
-    if (withSum) upstream.serve(`/${place}${path}.sha1`, { body: `${sum('sha1', body)}  file\n` });
-  };
-  return {
-    upstream,
-    ask: repository.ask,
-    clock: repository.clock,
-    entries: repository.entries,
-    serve,
-    fail: (place, path, status) => upstream.serve(`/${place}${path}`, { status }),
-    asked: () => upstream.requests.map(({ path }) => path),
-    text: async (path) => (await repository.ask(path)).body.toString(),
-  };
-}
-
-const versionsIn = (body: string): string[] => [...body.matchAll(/<version>([^<]+)</g)].map(([, one]) => one as string);
 
 describe('sidecars', () => {
   it.each(['md5', 'sha1', 'sha256', 'sha512'])('are made from the bytes that are here: %s', async (algorithm) => {

@@ -13,6 +13,7 @@ import { headersOf, verifiedHeaders } from './kept-headers.js';
 import { KnownDescriptions, readDocument, type Reading, sourceOf } from './known-descriptions.js';
 import type { ResourceReader } from './resource-reader.js';
 import type { FlightContext, FlightResult, Stored } from './shared-flight.js';
+import { StatedSums } from './stated-sums.js';
 
 /** A resource that a document may describe. */
 export type Describable = Pick<StoredResource, 'key' | 'describedBy' | 'describedFor'> &
@@ -29,6 +30,8 @@ export interface ParsedDocument {
 
 /** Descriptions of artifacts, from documents in memory, kept, or fetched. */
 export class Descriptions {
+  /** Sums in headers of replies, which stand for a small document. */
+  readonly stated = new StatedSums();
   readonly #context: FlightContext;
   readonly #reader: ResourceReader;
   readonly #known = new KnownDescriptions();

@@ -38,10 +38,11 @@ export class FetchPolicy {
   /**
    * Describes `resource` before its bytes are here, once policy has seen it. A document promises no bytes
    * of another one, and tells its facts alone.
+   * @param known a description that the reply of the upstream has given
    * @throws EntrepotError as `describe`; Denial
    */
-  async admitted(resource: Stored): Promise<LocatedDescription | undefined> {
-    const { description } = await this.judged(resource);
+  async admitted(resource: Stored, known?: LocatedDescription): Promise<LocatedDescription | undefined> {
+    const { description } = await this.judged(resource, this.#anybody(), known);
     if (resource.kind === 'artifact' || description === undefined) return description;
     const { coordinates, factsFrom } = description;
     return { ...factsOf(description), coordinates, factsFrom, integrity: [] };
@@ -50,11 +51,13 @@ export class FetchPolicy {
   /**
    * Has policy judge `resource`.
    * @param context of the one request that it is for; absent: it is for several
+   * @param known its description; absent: it is looked for
    * @throws EntrepotError as `describe`; Denial when it is refused
    */
   async judged(
     resource: Stored,
     context: JudgeContext = this.#anybody(),
+    known?: LocatedDescription,
   ): Promise<{ description?: LocatedDescription | undefined; judgement?: Judgement | undefined }> {
     const { judge } = this.#context;
     if (isJudgedByName(resource)) {
@@ -62,7 +65,7 @@ export class FetchPolicy {
       return {};
     }
     await this.#names.require(resource);
-    const description = await this.described(resource);
+    const description = known ?? (await this.described(resource));
     // The document knows what a file is, also under a name that does not say so.
     const coordinates = description?.coordinates ?? resource.coordinates;
     if (coordinates === undefined) return { description };

@@ -26,7 +26,7 @@ import { Publication, type FetchPlan } from './publication.js';
 import { HookReads, type ResourceReader } from './resource-reader.js';
 import { tookTooLong, type FlightContext, type FlightResult } from './shared-flight.js';
 import { isPromised, type Sums } from './sums.js';
-import { Transfer, type ComingBody } from './transfer.js';
+import { Transfer, type ComingBody, type EarlyRequest } from './transfer.js';
 import { sentPage, Verification } from './verification.js';
 
 /** Services of a fetch. */
@@ -119,19 +119,30 @@ class StoredFetch {
     const early = isEarly ? this.#transfer.requestEarly() : undefined;
     try {
       // Each of a set is judged for the client that asks for it: one that is refused must not keep back the others.
-      const description = await (keep === 'blob' ? policy.described(resource) : policy.admitted(resource));
+      const stated = early && (await this.#stated(early));
+      const description = await (keep === 'blob' ? policy.described(resource) : policy.admitted(resource, stated));
       // Of what policy refuses nothing is asked.
       this.#reads.begin();
       const promised = await this.#locate(description);
       // Most documents say of bytes that they are where their name is.
       const asked = this.#transfer.place.location === undefined ? early?.take() : undefined;
       const reply = await (asked ?? this.#requestNamed(kept));
+      if (asked !== undefined && stated === undefined) this.#context.descriptions.stated.read(resource, reply);
       if (reply.status !== 304) return await this.#receive(reply, promised, description);
       drain(reply);
       return await this.#renew(reply, kept);
     } finally {
       early?.abandon();
     }
+  }
+
+  /** The description that stands in the headers of the reply, where it is likely to. `undefined`: a document has to be asked. */
+  async #stated(early: EarlyRequest): Promise<LocatedDescription | undefined> {
+    const { resource } = this.#plan;
+    const { stated } = this.#context.descriptions;
+    if (!stated.areExpected(resource)) return undefined;
+    const integrity = stated.read(resource, await early.head());
+    return integrity.length === 0 ? undefined : { integrity };
   }
 
   /** Finds the place of the bytes. @returns what is promised of them */

@@ -42,6 +42,8 @@ export interface OtherSource {
 /** A request that was sent before it was known whether its reply is wanted. */
 export interface EarlyRequest {
   take(): Promise<UpstreamReply>;
+  /** Looks at the reply, which is not taken yet. */
+  head(): Promise<Pick<UpstreamReply, 'headers'>>;
   /** Lets go of a reply that was not taken. */
   abandon(): void;
 }
@@ -100,6 +102,7 @@ export class Transfer {
         taken = true;
         return reply;
       },
+      head: () => reply,
       abandon() {
         if (!taken) reply.then(drain, () => {});
       },

@@ -77,8 +77,8 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   get upstreamScope() {
     return this.named.scope;
   }
-  get among() {
-    return this.named.among;
+  get among(): readonly string[] | undefined {
+    return this.groups.upstream?.among?.(this.named, this.binding.self) ?? this.named.among;
   }
   get upstreamOrder() {
     return this.groups.upstream?.order;
@@ -158,6 +158,10 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   }
   get readFor() {
     return this.groups.trust?.readFor;
+  }
+  /** Headers of the upstream's reply that state a sum of its body, and their algorithms. */
+  get promisedInHeaders(): Readonly<Record<string, IntegrityAlgorithm>> {
+    return this.groups.trust?.promisedInHeaders ?? {};
   }
   get describedFor() {
     return this.groups.trust?.describedFor;
