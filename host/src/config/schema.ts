@@ -423,6 +423,16 @@ const transportSchema = z.strictObject({
   ).describe(
     'The HTTP proxy through which the upstreams are reached; may hold credentials. `none`: no proxy. Left out: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply, in capitals or small letters.',
   ),
+  noProxy: optional(
+    z
+      .array(z.string().regex(/^\S+$/, { error: 'expected a host, an address, a network or *, without spaces' }))
+      .max(1000),
+  ).describe(
+    'Hosts that are reached without a proxy: a name is also what is below it, `.name` only that; addresses, networks (`10.0.0.0/8`), each with a port or without, `*`. Left out: with `proxy` none, else `NO_PROXY`.',
+  ),
+  minTlsVersion: choice(['TLSv1.2', 'TLSv1.3'], 'TLSv1.2').describe(
+    'The lowest version of TLS that is spoken with upstreams, and with their proxy.',
+  ),
   userAgent: z
     .string()
     .regex(/^[\x20-\x7e]+$/, { error: 'expected printable ASCII text' })
