@@ -44,6 +44,23 @@ export type TlsConfig = z.output<typeof tlsSchema>;
 
 const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);
 
+const homeSchema = z
+  .strictObject({
+    title: optional(z.string().trim().min(1).max(200)).describe('The title. Left out: `Entrepot`.'),
+    text: optional(z.string().max(10_000)).describe(
+      'Text below it; an empty line begins a paragraph. Left out: one sentence on what this is.',
+    ),
+    file: optional(text).describe(
+      'Instead: a file with the HTML of the whole body, at most 1 MiB, where `{{repositories}}` stands for the list of repositories. Scripts and what is elsewhere do not run. Read again on reload.',
+    ),
+  })
+  .refine(({ title, text: below, file }) => file === undefined || (title === undefined && below === undefined), {
+    error: 'expected either file, or title and text',
+  });
+
+/** The start page, as the configuration describes it. */
+export type HomeConfig = z.output<typeof homeSchema>;
+
 const serverSchema = z.strictObject({
   listen: prefault(listenAddress, '127.0.0.1:8080').describe(
     'Where the server listens: `host:port`, `[::1]:port`, or `:port` for every address of the machine.',
@@ -86,6 +103,7 @@ const serverSchema = z.strictObject({
   maxPathLength: prefault(size({ least: 64 }), '8KiB').describe(
     'The longest path of a request, query included; a longer one is answered with 414.',
   ),
+  home: prefault(homeSchema, {}).describe('The start page (`/`).'),
 });
 
 const spoolSchema = z.strictObject({
@@ -337,6 +355,10 @@ const redisCacheSchema = z.strictObject({
 });
 
 const metricsSchema = z.strictObject({
+  enabled: flag(true).describe('Whether metrics are served.'),
+  listen: optional(listenAddress).describe(
+    'A listener of its own for metrics, with `server.tls`; they are served there alone. Left out: that of the server.',
+  ),
   path: z
     .string()
     .refine(isPlainPath, { error: 'expected a path such as /metrics' })
@@ -752,6 +774,9 @@ const repositoryKeys = {
     '`proxy`: has upstreams. `hosted`: this server is the origin; clients publish to it.',
   ),
   enabled: flag(true).describe('`false`: the repository is checked but not served.'),
+  description: optional(z.string().trim().min(1).max(500)).describe(
+    'A sentence for people, which the start page shows beside its name.',
+  ),
   mount: optional(
     z
       .string()
