@@ -645,9 +645,9 @@ const webhookSchema = z.strictObject({
     'The key of `Entrepot-Signature` (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.',
   ),
   events: z
-    .array(z.enum(['denied', 'held', 'newly-vulnerable']))
+    .array(z.enum(['denied', 'held', 'newly-vulnerable', 'exception-ending']))
     .min(1, { error: 'expected at least one event' })
-    .default(['denied', 'held', 'newly-vulnerable'])
+    .default(['denied', 'held', 'newly-vulnerable', 'exception-ending'])
     .describe('Which events are posted.'),
   allowPrivate: flag(false).describe('Whether its address may be one of this machine or of a private network.'),
 });
@@ -672,6 +672,9 @@ const policySchema = z
       'Rules. One with the id of a rule of the preset overrides it, key by key.',
     ),
     longestException: prefault(duration(), '90d').describe('The longest term of an exception.'),
+    exceptionNotice: prefault(duration(), '7d').describe(
+      'How long before its end an exception is announced, in the log and by the event `exception-ending`; `0`: not at all.',
+    ),
     keepDecisions: prefault(duration(), '30d').describe('How long decisions on requests of clients are kept.'),
     keepDownloads: prefault(duration(), '180d').describe('How long the history of downloads is kept.'),
     webhooks: z.array(webhookSchema).max(10).default([]).describe('Webhooks for events of policy.'),
