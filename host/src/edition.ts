@@ -8,7 +8,8 @@ import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
 import { Listener } from './http/listener.js';
-import type { MetricsRouteOptions } from './http/metrics-route.js';
+import { readHome } from './http/home-content.js';
+import { metricsRoute, type MetricsRouteOptions } from './http/metrics-route.js';
 import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
@@ -91,8 +92,9 @@ export class Edition {
     });
     this.#roots = roots;
     const sites: OpenSite[] = [];
-    for (const site of sitesOf(server, served)) {
-      const { isMain } = site;
+    const home = readHome(server.home);
+    for (const site of sitesOf(loaded.config, served)) {
+      const { isMain, hasMetrics } = site;
       const repositories = mountRepositories(site.served, {
         serverUrl: isMain ? server.publicUrl : undefined,
         proxies,
@@ -104,7 +106,8 @@ export class Edition {
           serverRoutes(router, {
             loaded,
             prepared,
-            metrics: source,
+            metrics: hasMetrics ? source : undefined,
+            home,
             reload,
             cleanup,
             roots,
@@ -113,6 +116,7 @@ export class Edition {
             senderOf,
             sites,
           });
+        else if (hasMetrics) metricsRoute(router, { ...metrics, source });
         const tokens = tokenRepositories(site.served);
         if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
       };

@@ -125,9 +125,10 @@ function publicUrl(
 }
 
 /** The repository of a plan as a host lists it. */
-export function describe({ name, kind, mount, listen, upstreams, loaded }: RepositoryPlan): HostRepository {
+export function describe({ name, kind, mount, listen, upstreams, loaded, config }: RepositoryPlan): HostRepository {
   return {
     name,
+    ...(config.description !== undefined && { description: config.description }),
     type: loaded.plugin.id,
     kind,
     mount,

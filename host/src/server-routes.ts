@@ -5,6 +5,7 @@ import type { RepositoryEngine } from '@entrepot/core/engine';
 import { adminAccess } from './admin/admin-access.js';
 import { adminRoutes } from './admin/admin-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
+import { configurationRoute } from './admin/configuration-route.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
@@ -28,6 +29,7 @@ import { advisoryRoutes } from './http/advisory-routes.js';
 import { originOf } from './http/base-url.js';
 import type { Exchanges } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
+import type { HomeContent } from './http/home-content.js';
 import { homePage } from './http/home-page.js';
 import { metricsRoute, type MetricsRouteOptions } from './http/metrics-route.js';
 import { type MountedSite, storedFor } from './http/request-subject.js';
@@ -43,7 +45,9 @@ import type { Cleanup } from './space/cleanup.js';
 export interface ServerRoutesOptions {
   readonly loaded: LoadedConfig;
   readonly prepared: Prepared;
-  readonly metrics: MetricsRouteOptions['source'];
+  /** Absent: they are not served here. */
+  readonly metrics: MetricsRouteOptions['source'] | undefined;
+  readonly home: HomeContent;
   readonly cleanup: Cleanup;
   readonly roots: RootRefresher;
   readonly reload: CreateHostOptions['reload'];
@@ -61,6 +65,7 @@ export function serverRoutes(
     loaded,
     prepared,
     metrics: source,
+    home,
     cleanup,
     roots,
     reload,
@@ -83,7 +88,7 @@ export function serverRoutes(
     { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
   ];
   healthRoutes(router, { checks, isDraining: () => exchanges.draining, clock, logger });
-  metricsRoute(router, { ...metrics, source });
+  if (source !== undefined) metricsRoute(router, { ...metrics, source });
   const asked = served.map(({ plan, scope }) => {
     const describe: RepositoryEngine['describe'] = (...asked) => scope.get(ENGINE).describe(...asked);
     return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen: isOpen(scope), describe };
@@ -92,6 +97,7 @@ export function serverRoutes(
   const access = adminAccess(administration.get(ADMINISTRATION), senderOf, logger);
   const longestException = policy?.longestException ?? 90 * 86_400_000;
   adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
+  configurationRoute(router, loaded, access.guard);
   if (reload !== undefined) reloadRoute(router, reload, access.guard);
   cleanupRoutes(router, cleanup, access.guard);
   rootsRoutes(router, roots, access.guard, logger);
@@ -119,7 +125,7 @@ export function serverRoutes(
       urlAt(one.plan, server.publicUrl, () => originOf(request, authority, proxies), portOf(sites, one)),
     clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
   }));
-  homePage(router, shown);
+  homePage(router, shown, home);
 }
 
 function mountedSite({ repositories, listener: { port } }: OpenSite): MountedSite {

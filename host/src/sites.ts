@@ -12,6 +12,8 @@ export interface Site {
   readonly isMain: boolean;
   readonly tls: TlsConfig | undefined;
   readonly served: Served[];
+  /** Whether the metrics are served on it. */
+  readonly hasMetrics: boolean;
 }
 
 export interface OpenSite extends Site {
@@ -23,21 +25,35 @@ export interface OpenSite extends Site {
   readonly repositories: readonly MountedRepository[];
 }
 
-/** The server's own listener first, then those that repositories have, each address once. */
-export function sitesOf({ listen: address, tls }: Config['server'], served: readonly Served[]): Site[] {
-  const sites: Site[] = [{ address, isMain: true, tls, served: [] }];
+/** The server's own listener first, then those that repositories and the metrics have, each address once. */
+export function sitesOf({ server, metrics }: Pick<Config, 'server' | 'metrics'>, served: readonly Served[]): Site[] {
+  const { listen: address, tls: ownTls } = server;
+  const { enabled, listen: metricsAt } = metrics;
+  const own = enabled && metricsAt !== undefined && !isSame(metricsAt, address) ? metricsAt : undefined;
+  const main: Site = { address, isMain: true, tls: ownTls, served: [], hasMetrics: enabled && own === undefined };
+  const sites = [main];
   const separate = new Map<string, Site>();
+  const open = (listen: ListenAddress, tls: TlsConfig | undefined): Site => {
+    const at = printListenAddress(listen);
+    const known = separate.get(at);
+    if (known !== undefined) return known;
+    const hasMetrics = own !== undefined && at === printListenAddress(own);
+    const site = { address: listen, isMain: false, tls, served: [], hasMetrics };
+    separate.set(at, site);
+    sites.push(site);
+    return site;
+  };
   for (const one of served) {
     const { listen, tls } = one.plan;
-    let site = listen === undefined ? sites[0] : separate.get(printListenAddress(listen));
-    if (site === undefined) {
-      site = { address: listen as ListenAddress, isMain: false, tls, served: [] };
-      separate.set(printListenAddress(site.address), site);
-      sites.push(site);
-    }
-    site.served.push(one);
+    (listen === undefined ? main : open(listen, tls)).served.push(one);
   }
+  if (own !== undefined) open(own, ownTls);
   return sites;
+}
+
+/** Whether two addresses are one listener. Where the system chooses the port, they are not. */
+function isSame(one: ListenAddress, other: ListenAddress): boolean {
+  return one.port !== 0 && printListenAddress(one) === printListenAddress(other);
 }
 
 /**

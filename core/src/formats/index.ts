@@ -7,6 +7,7 @@ export * from './json-object.js';
 export * from './json-scanner.js';
 export * from './json-values.js';
 export * from './limiter.js';
+export * from './linear-expression.js';
 export * from './lru.js';
 export * from './malformed.js';
 export * from './quantities.js';

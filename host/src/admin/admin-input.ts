@@ -22,15 +22,6 @@ export function parameterOf(ctx: Context, name: string): string {
   return plain(name, (ctx as Context & { readonly params: Readonly<Record<string, string>> }).params[name] ?? '');
 }
 
-/** Whether an exception is to be in force. @throws EntrepotError `bad-request` */
-export function activeOf(value: unknown): boolean {
-  const { active, ...others } = membersOf(value);
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw new EntrepotError('bad-request', `${unknown}: expected nothing but active`);
-  if (typeof active !== 'boolean') throw new EntrepotError('bad-request', 'active: expected true or false');
-  return active;
-}
-
 /** Texts that a form must, or may, have. @throws EntrepotError `bad-request` */
 export function fieldsOf<Required extends string, Optional extends string = never>(
   value: unknown,

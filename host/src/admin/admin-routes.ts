@@ -3,6 +3,8 @@ import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import { checkDocument } from '../policy/policy-document.js';
 import { BILLS } from '../policy/bill-of-materials.js';
+import { changedException, exceptionChangeOf } from '../policy/exception-change.js';
+import { selectExceptions } from '../policy/exception-filter.js';
 import { exceptionOf, expiryOf } from '../policy/exception-form.js';
 import type { Governance } from '../policy/governance.js';
 import { judgeBill, readBill } from '../policy/judge-bill.js';
@@ -13,7 +15,7 @@ import { exceptionFormsOf, vexOf } from '../policy/vex.js';
 import type { KeptException } from '../drivers/sql/exception-store.js';
 import { PRIORITIES } from '../drivers/sql/scan-store.js';
 import { administratorOf } from './admin-access.js';
-import { activeOf, decoded, fieldsOf, numberOf, parameterOf, textOf } from './admin-input.js';
+import { decoded, fieldsOf, numberOf, parameterOf, textOf } from './admin-input.js';
 import { readBody, readJson, readValue } from '../http/read-body.js';
 import { severityCounts } from './severity-counts.js';
 
@@ -67,7 +69,17 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     return simulatePolicy(inquiry, document, numberOf(ctx, 'days', 30, 3650));
   });
 
-  get('/exceptions', async () => ({ exceptions: await exceptions.list() }));
+  get('/exceptions', async (ctx) => {
+    const asked = (name: string) => textOf(ctx, name);
+    const filter = {
+      active: asked('active'),
+      kind: asked('kind'),
+      advisory: asked('advisory'),
+      endsWithin: asked('endsWithin'),
+    };
+    return { exceptions: selectExceptions(await exceptions.list(), filter, clock.now()) };
+  });
+  get('/exceptions/:id', async (ctx) => there(await exceptions.find(parameterOf(ctx, 'id')), 'exception'));
   change('post', '/exceptions', async (ctx) => {
     const exception = exceptionOf(await formOf(ctx), clock.now(), longestException);
     await exceptions.add(exception);
@@ -80,8 +92,9 @@ export function adminRoutes(router: Router, options: AdminOptions): void {
     return there(await exceptions.alter(parameterOf(ctx, 'id'), approve), 'exception');
   });
   change('patch', '/exceptions/:id', async (ctx) => {
-    const active = activeOf(await readValue(ctx.req));
-    return there(await exceptions.alter(parameterOf(ctx, 'id'), (one) => ({ ...one, active })), 'exception');
+    const form = exceptionChangeOf(await formOf(ctx));
+    const change = (one: KeptException) => changedException(one, form, clock.now(), longestException);
+    return there(await exceptions.alter(parameterOf(ctx, 'id'), change), 'exception');
   });
   change('delete', '/exceptions/:id', async (ctx) => {
     there(await exceptions.remove(parameterOf(ctx, 'id')), 'exception');

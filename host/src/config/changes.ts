@@ -19,7 +19,8 @@ const FOR_A_START = ['server.workers', 'server.maxHeaderBytes', 'storage', 'meta
 const SECRET = /password|secret|token|key$|auth|credential|connectionstring/i;
 /** Keys below which a value may be one, whatever it is called: options are of plugins, and the URL of a webhook is often its password. */
 const UNTOLD = /\.options\.|^policy\.webhooks\./;
-const HIDDEN = '(hidden)';
+/** The place of a value that is not shown. */
+export const HIDDEN = '(hidden)';
 
 /** Compares two configurations. Of a mapping that only one of them has there is one change. */
 export function configurationChanges(before: Config, after: Config): readonly ConfigurationChange[] {
@@ -42,8 +43,8 @@ export function needsRestart(path: string): ConfigurationProblem {
   return { path, message: 'expected the value from before, since a change of it needs a restart; found another one' };
 }
 
-/** Without what nobody wrote. */
-function told({ storage: { pluginsFrom: _folder, ...storage }, ...others }: Config): unknown {
+/** Leaves out what nobody wrote. */
+export function told({ storage: { pluginsFrom: _folder, ...storage }, ...others }: Config): unknown {
   return { ...others, storage };
 }
 
@@ -64,11 +65,17 @@ function isDescended(value: unknown): value is Readonly<Record<string, unknown>>
 
 function shown(key: string, value: unknown): string | undefined {
   if (isDescended(value)) return undefined;
-  if (UNTOLD.test(key) || SECRET.test(key.slice(key.lastIndexOf('.') + 1))) return HIDDEN;
+  if (mayBeSecret(key)) return HIDDEN;
   return (Array.isArray(value) ? value : [value]).map((one) => withoutCredentials(String(one))).join(', ');
 }
 
-function withoutCredentials(text: string): string {
+/** Whether the value of a key, with those above it, may be a secret. */
+export function mayBeSecret(key: string): boolean {
+  return UNTOLD.test(key) || SECRET.test(key.slice(key.lastIndexOf('.') + 1));
+}
+
+/** Hides the credentials and the query of a URL. */
+export function withoutCredentials(text: string): string {
   if (!URL.canParse(text)) return text;
   const url = new URL(text);
   if (url.username === '' && url.password === '' && url.search === '') return text;

@@ -122,6 +122,7 @@ const PATHS = [
   'server.tls.cert',
   'server.tls.key',
   'server.tls.ca',
+  'server.home.file',
   'storage.path',
   'storage.spool.path',
   'storage.cache.path',

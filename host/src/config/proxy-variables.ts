@@ -20,13 +20,23 @@ export function proxyVariables(env: Environment): ProxyFor | undefined {
     'https:': proxyUrl(read(env, 'https_proxy')),
   };
   if (proxies['http:'] === undefined && proxies['https:'] === undefined) return undefined;
-  const exempt = (read(env, 'no_proxy') ?? '').split(/[\s,]+/).flatMap((entry) => exemption(entry.toLowerCase()));
+  const exempt = exemptions((read(env, 'no_proxy') ?? '').split(/[\s,]+/));
   return (url) => {
     const proxy = proxies[url.protocol];
-    if (proxy === undefined) return undefined;
-    const host = hostOf(url);
-    return isOfThisMachine(host) || exempt.some((matches) => matches(host, portOf(url))) ? undefined : proxy;
+    return proxy === undefined || isOfThisMachine(hostOf(url)) || exempt(url) ? undefined : proxy;
   };
+}
+
+/** Reaches hosts without a proxy that entries of the form of `no_proxy` name. The entries of the variable do not count any more. */
+export function exceptFor(entries: readonly string[], proxy: string | ProxyFor): ProxyFor {
+  const exempt = exemptions(entries);
+  const proxyFor = typeof proxy === 'function' ? proxy : () => proxy;
+  return (url) => (exempt(url) ? undefined : proxyFor(url));
+}
+
+function exemptions(entries: readonly string[]): (url: URL) => boolean {
+  const all = entries.flatMap((entry) => exemption(entry.toLowerCase()));
+  return (url) => all.some((matches) => matches(hostOf(url), portOf(url)));
 }
 
 /** Variables whose proxy cannot be used. */

@@ -93,6 +93,23 @@ export type RateLimitConfig = z.output<typeof rateLimitSchema>;
 
 const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);
 
+const homeSchema = z
+  .strictObject({
+    title: optional(z.string().trim().min(1).max(200)).describe('The title. Left out: `Entrepot`.'),
+    text: optional(z.string().max(10_000)).describe(
+      'Text below it; an empty line begins a paragraph. Left out: one sentence on what this is.',
+    ),
+    file: optional(text).describe(
+      'Instead: a file with the HTML of the whole body, at most 1 MiB, where `{{repositories}}` stands for the list of repositories. Scripts and what is elsewhere do not run. Read again on reload.',
+    ),
+  })
+  .refine(({ title, text: below, file }) => file === undefined || (title === undefined && below === undefined), {
+    error: 'expected either file, or title and text',
+  });
+
+/** The start page, as the configuration describes it. */
+export type HomeConfig = z.output<typeof homeSchema>;
+
 const serverSchema = z.strictObject({
   listen: prefault(listenAddress, '127.0.0.1:8080').describe(
     'Where the server listens: `host:port`, `[::1]:port`, or `:port` for every address of the machine.',
@@ -138,6 +155,7 @@ const serverSchema = z.strictObject({
   rateLimit: optional(rateLimitSchema).describe(
     'How much each caller may ask of all repositories together, and of the server’s own pages; beyond it the answer is 429 with `Retry-After`. Each process counts by itself. Left out: without limit.',
   ),
+  home: prefault(homeSchema, {}).describe('The start page (`/`).'),
 });
 
 const spoolSchema = z.strictObject({
@@ -389,6 +407,10 @@ const redisCacheSchema = z.strictObject({
 });
 
 const metricsSchema = z.strictObject({
+  enabled: flag(true).describe('Whether metrics are served.'),
+  listen: optional(listenAddress).describe(
+    'A listener of its own for metrics, with `server.tls`; they are served there alone. Left out: that of the server.',
+  ),
   path: z
     .string()
     .refine(isPlainPath, { error: 'expected a path such as /metrics' })
@@ -474,6 +496,16 @@ const transportSchema = z.strictObject({
     }),
   ).describe(
     'The HTTP proxy through which the upstreams are reached; may hold credentials. `none`: no proxy. Left out: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply, in capitals or small letters.',
+  ),
+  noProxy: optional(
+    z
+      .array(z.string().regex(/^\S+$/, { error: 'expected a host, an address, a network or *, without spaces' }))
+      .max(1000),
+  ).describe(
+    'Hosts that are reached without a proxy: a name is also what is below it, `.name` only that; addresses, networks (`10.0.0.0/8`), each with a port or without, `*`. Left out: with `proxy` none, else `NO_PROXY`.',
+  ),
+  minTlsVersion: choice(['TLSv1.2', 'TLSv1.3'], 'TLSv1.2').describe(
+    'The lowest version of TLS that is spoken with upstreams, and with their proxy.',
   ),
   userAgent: z
     .string()
@@ -665,9 +697,9 @@ const webhookSchema = z.strictObject({
     'The key of `Entrepot-Signature` (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.',
   ),
   events: z
-    .array(z.enum(['denied', 'held', 'newly-vulnerable']))
+    .array(z.enum(['denied', 'held', 'newly-vulnerable', 'exception-ending']))
     .min(1, { error: 'expected at least one event' })
-    .default(['denied', 'held', 'newly-vulnerable'])
+    .default(['denied', 'held', 'newly-vulnerable', 'exception-ending'])
     .describe('Which events are posted.'),
   allowPrivate: flag(false).describe('Whether its address may be one of this machine or of a private network.'),
 });
@@ -692,6 +724,9 @@ const policySchema = z
       'Rules. One with the id of a rule of the preset overrides it, key by key.',
     ),
     longestException: prefault(duration(), '90d').describe('The longest term of an exception.'),
+    exceptionNotice: prefault(duration(), '7d').describe(
+      'How long before its end an exception is announced, in the log and by the event `exception-ending`; `0`: not at all.',
+    ),
     keepDecisions: prefault(duration(), '30d').describe('How long decisions on requests of clients are kept.'),
     keepDownloads: prefault(duration(), '180d').describe('How long the history of downloads is kept.'),
     webhooks: z.array(webhookSchema).max(10).default([]).describe('Webhooks for events of policy.'),
@@ -794,6 +829,9 @@ const repositoryKeys = {
     '`proxy`: has upstreams. `hosted`: this server is the origin; clients publish to it.',
   ),
   enabled: flag(true).describe('`false`: the repository is checked but not served.'),
+  description: optional(z.string().trim().min(1).max(500)).describe(
+    'A sentence for people, which the start page shows beside its name.',
+  ),
   mount: optional(
     z
       .string()

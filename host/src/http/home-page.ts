@@ -1,6 +1,7 @@
 import type Router from '@koa/router';
 import { escapeHtml as escape, printableUrl, setupText, type ClientSetup } from '@entrepot/core';
 import type { BaseUrl } from './base-url.js';
+import type { HomeContent } from './home-content.js';
 import { sendPage } from './page.js';
 
 /** A repository as people are shown it. */
@@ -8,6 +9,8 @@ export interface ShownRepository {
   readonly name: string;
   readonly type: string;
   readonly kind: 'proxy' | 'hosted';
+  /** A sentence for people. */
+  readonly description?: string | undefined;
   /** Begins with `/`. */
   readonly mount: string;
   readonly upstreams: readonly {
@@ -26,25 +29,18 @@ export interface HomeRepository extends ShownRepository {
 }
 
 /** `/`: what is served here and how to point a client at it. */
-export function homePage(router: Router, repositories: readonly HomeRepository[]): void {
+export function homePage(router: Router, repositories: readonly HomeRepository[], home: HomeContent): void {
   router.get('/', (ctx) => {
     ctx.set('Cache-Control', 'no-cache');
     ctx.set('Vary', 'Host');
     const cards = repositories.map((one) => renderRepository(one, one.baseUrl(ctx.req, undefined)));
-    const body = `<header>
-<h1>Entrepot</h1>
-<p>Packages are landed here once, inspected, kept and sent on.</p>
-</header>
-<main>
-${cards.length > 0 ? cards.join('\n') : '<p class="soft">No repository is configured.</p>'}
-</main>
-<footer><a href="/-/readyz">readiness</a> · <a href="/-/livez">liveness</a></footer>`;
-    sendPage(ctx, 'Entrepot', body);
+    const list = cards.length > 0 ? cards.join('\n') : '<p class="soft">No repository is configured.</p>';
+    sendPage(ctx, home.title, home.body(list));
   });
 }
 
 function renderRepository(repository: HomeRepository, baseUrl: string): string {
-  const { name, type, kind, mount, upstreams } = repository;
+  const { name, type, kind, description, mount, upstreams } = repository;
   const upstreamLines = upstreams.map(
     ({ url, scope, source }) =>
       `<dt>upstream</dt><dd>${scope === undefined ? '' : `<code>${escape(scope)}</code> `}` +
@@ -55,7 +51,7 @@ function renderRepository(repository: HomeRepository, baseUrl: string): string {
     .map(({ client, steps }) => `<h3>${escape(client)}</h3>\n<pre>${escape(setupText({ steps }))}</pre>`);
   return `<article>
 <h2>${escape(name)} <small>${escape(type)}</small> <small>${escape(kind)}</small></h2>
-<dl>
+${description === undefined ? '' : `<p>${escape(description)}</p>\n`}<dl>
 <dt>URL</dt><dd><code>${escape(baseUrl)}/</code></dd>
 <dt>mount</dt><dd><code>${escape(mount)}</code></dd>
 ${upstreamLines.join('\n')}

@@ -12,6 +12,7 @@ import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { JobScanDesk } from '../scanning/job-scan-desk.js';
 import { ScannerUpdates } from '../scanning/scanner-updates.js';
 import { ScanWorker, type FetchPart, type HostScanner } from '../scanning/scan-worker.js';
+import { EndingExceptions } from './ending-exceptions.js';
 import { FirstSeen } from './first-seen.js';
 import type { RepositoryPolicies } from './policy-document.js';
 import { PolicyInForce } from './policy-in-force.js';
@@ -57,6 +58,7 @@ export class Governance {
   readonly journal: PolicyJournal;
   readonly firstSeen: FirstSeen;
   readonly #standing: StandingDecisions;
+  readonly #ending: EndingExceptions;
   readonly #worker: ScanWorker;
   readonly #updates: ScannerUpdates;
   readonly #options: GovernanceOptions;
@@ -78,6 +80,13 @@ export class Governance {
     this.downloads = new SqlDownloadHistory(database);
     this.firstSeen = new FirstSeen(new SqlFirstSeenStore(database), clock);
     this.#standing = new StandingDecisions(this.exceptions, this.quarantine, clock);
+    this.#ending = new EndingExceptions({
+      store: this.exceptions,
+      notice: policy?.exceptionNotice ?? 0,
+      clock,
+      logger,
+      onEnding: (exception) => events.exceptionEnding(exception),
+    });
     this.policy = new PolicyInForce({
       config: policy,
       repositories,
@@ -193,6 +202,7 @@ export class Governance {
     const changes = await readChanges(this.#options.database);
     await this.#options.onChanges?.(changes);
     await this.#standing.refresh(changes);
+    await this.#ending.look(this.#standing.exceptions);
     await this.desk.look(changes.reports);
   }
 

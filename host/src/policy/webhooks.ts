@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { packageUrl, type Clock, type Logger, type Transport } from '@entrepot/core';
 import type { WebhookConfig } from '../config/schema.js';
 import type { DecisionRecord } from '../drivers/sql/decision-log.js';
+import type { KeptException } from '../drivers/sql/exception-store.js';
 import type { NewFindings } from '../scanning/scanner-updates.js';
 
 export interface WebhooksOptions {
@@ -45,6 +46,11 @@ export class Webhooks {
   newlyVulnerable({ artifact, scanner, findings }: NewFindings): void {
     const { repository, digest, coordinates } = artifact;
     this.#tell('newly-vulnerable', { repository, purl: packageUrl(coordinates), digest, scanner, findings });
+  }
+
+  exceptionEnding({ id, scope, rules, advisories, reason, ticket, approvedBy, expiresAt }: KeptException): void {
+    const about = { ...scope, rules, advisories, reason, ticket, approvedBy };
+    this.#tell('exception-ending', { exception: id, ...about, expires: new Date(expiresAt).toISOString() });
   }
 
   /** Stops; waiting events are lost. */

@@ -27,7 +27,8 @@ export async function assertFree(config: Config, before?: Config): Promise<void>
 }
 
 /** All addresses of a configuration, by their text. */
-function addressesOf({ server, repositories = {} }: Config): ReadonlyMap<string, ListenAddress> {
-  const all = [server.listen, ...Object.values(repositories).flatMap(({ listen }) => listen ?? [])];
+function addressesOf({ server, metrics, repositories = {} }: Config): ReadonlyMap<string, ListenAddress> {
+  const own = metrics.enabled && metrics.listen !== undefined ? [metrics.listen] : [];
+  const all = [server.listen, ...own, ...Object.values(repositories).flatMap(({ listen }) => listen ?? [])];
   return new Map(all.map((address) => [printListenAddress(address), address]));
 }

@@ -3,6 +3,7 @@ import { silentLogger } from '@entrepot/core';
 import { describe, expect, it } from 'vitest';
 import { baseUrlOf } from '../../src/http/base-url.js';
 import { healthRoutes, type ReadinessCheck } from '../../src/http/health-routes.js';
+import { readHome } from '../../src/http/home-content.js';
 import { homePage, type HomeRepository } from '../../src/http/home-page.js';
 import { metricsRoute } from '../../src/http/metrics-route.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
@@ -143,7 +144,7 @@ describe('the start page', () => {
   };
 
   async function page(repositories: readonly HomeRepository[]) {
-    const server = await serve([], { routes: (router) => homePage(router, repositories) });
+    const server = await serve([], { routes: (router) => homePage(router, repositories, readHome({})) });
     const answer = await fetch(server.url);
     return { server, answer, html: await answer.text() };
   }

@@ -128,9 +128,109 @@ describe('exceptions', () => {
     expect((await get(`${API}/exceptions`)).json.exceptions).toMatchObject([{ id: 'e1', active: false }]);
     expect((await send('PATCH', `${API}/exceptions/e1`, { active: true })).status).toBe(200);
     expect((await get(TARBALL)).status).toBe(200);
-    for (const form of [{}, { active: 'no' }, { active: false, expires: '900d' }, null])
+    for (const form of [
+      {},
+      { by: 'ann' },
+      { active: 'no' },
+      { active: false, expires: '900d', by: 'ann' },
+      { expires: '1d' },
+      null,
+    ])
       expect((await send('PATCH', `${API}/exceptions/e1`, form)).status).toBe(400);
     expect((await send('PATCH', `${API}/exceptions/e2`, { active: true })).status).toBe(404);
+  });
+
+  it('are read one by one, changed with a record of who did it, and listed by what they are', async () => {
+    const { get, send } = await serve(`policy: { rules: [${DENY}] }`);
+    await send('POST', `${API}/exceptions`, exception());
+    await send('POST', `${API}/exceptions`, {
+      ...exception(),
+      id: 'e2',
+      advisories: ['CVE-2026-1'],
+      kind: 'false-positive',
+    });
+    const { json: made } = await get(`${API}/exceptions/e1`);
+    expect(made).toMatchObject({ id: 'e1', reason: 'we need it', approvedBy: ['ann'] });
+    expect((await get(`${API}/exceptions/e3`)).status).toBe(404);
+
+    const shorter = await send('PATCH', `${API}/exceptions/e1`, {
+      expires: '2d',
+      reason: 'until the release',
+      by: 'bob',
+    });
+    expect(shorter.json).toMatchObject({
+      reason: 'until the release',
+      approvedBy: ['ann'],
+      changes: [{ by: 'bob', expiresAt: made.expiresAt, reason: 'we need it' }],
+    });
+    const longer = await send('PATCH', `${API}/exceptions/e1`, { expires: '60d', ticket: 'T-1', by: 'bob' });
+    expect(longer.json).toMatchObject({
+      approvedBy: ['bob'],
+      ticket: 'T-1',
+      changes: [{}, { approvedBy: ['ann'], ticket: '' }],
+    });
+    expect((await get(`${API}/exceptions/e1`)).json).toEqual(longer.json);
+    expect((await send('PATCH', `${API}/exceptions/e1`, { expires: '2020-01-01', by: 'bob' })).status).toBe(400);
+
+    await send('PATCH', `${API}/exceptions/e2`, { active: false });
+    const listed = async (query: string) =>
+      (await get(`${API}/exceptions?${query}`)).json.exceptions?.map(({ id }: { id: string }) => id) as unknown;
+    expect(await listed('')).toEqual(['e1', 'e2']);
+    expect(await listed('active=true')).toEqual(['e1']);
+    expect(await listed('active=false')).toEqual(['e2']);
+    expect(await listed('kind=false-positive')).toEqual(['e2']);
+    expect(await listed('advisory=cve-2026-1')).toEqual(['e2']);
+    expect(await listed('endsWithin=61d')).toEqual(['e1']);
+    expect(await listed('endsWithin=59d')).toEqual([]);
+    for (const wrong of ['active=yes', 'kind=x', 'endsWithin=soon'])
+      expect((await get(`${API}/exceptions?${wrong}`)).status).toBe(400);
+  });
+
+  it('that hold for longer than two people approved need two of them again', async () => {
+    const { get, send } = await serve(
+      `policy: { rules: [${DENY.replace('action:', 'exceptions: two-approvers, action:')}] }`,
+    );
+    await send('POST', `${API}/exceptions`, exception());
+    await send('POST', `${API}/exceptions/e1/approve`, { by: 'bob' });
+    expect((await get(TARBALL)).status).toBe(200);
+    await send('PATCH', `${API}/exceptions/e1`, { expires: '20d', by: 'eve' });
+    expect((await get(TARBALL)).status).toBe(200);
+    await send('PATCH', `${API}/exceptions/e1`, { expires: '80d', by: 'eve' });
+    expect((await get(TARBALL)).status).toBe(403);
+    await send('POST', `${API}/exceptions/e1/approve`, { by: 'ann' });
+    expect((await get(TARBALL)).status).toBe(200);
+  });
+
+  it('are announced to webhooks before they end, each end once', async () => {
+    const events: { event: string; exception: string; expires: string }[] = [];
+    const hook = createServer(async (request, response) => {
+      let body = '';
+      for await (const part of request) body += String(part);
+      events.push(JSON.parse(body) as (typeof events)[number]);
+      response.end();
+    });
+    const url = `${await listenOnLoopback(hook)}/hook`;
+    const { send } = await serve(
+      `policy: { exceptionNotice: 7d, rules: [${DENY}], webhooks: [{ url: "${url}", allowPrivate: true, events: [exception-ending] }] }`,
+    );
+    await send('POST', `${API}/exceptions`, exception({ id: 'later', expires: '8d' }));
+    await send('POST', `${API}/exceptions`, exception({ id: 'off', expires: '8d' }));
+    await send('PATCH', `${API}/exceptions/off`, { active: false });
+    await send('PATCH', `${API}/exceptions/off`, { expires: '2d', by: 'ann' });
+    const { json: soon } = await send('POST', `${API}/exceptions`, exception({ id: 'soon', expires: '6d' }));
+    await until(() => events.length === 1);
+    expect(events[0]).toMatchObject({
+      event: 'exception-ending',
+      exception: 'soon',
+      purl: [PURL],
+      expires: new Date(soon.expiresAt as number).toISOString(),
+    });
+    // Each change has all of them looked at again.
+    await send('PATCH', `${API}/exceptions/soon`, { reason: 'still', by: 'ann' });
+    await send('PATCH', `${API}/exceptions/soon`, { expires: '5d', by: 'ann' });
+    await until(() => events.length === 2);
+    await send('PATCH', `${API}/exceptions/soon`, { active: true });
+    expect(events.map(({ exception: id }) => id)).toEqual(['soon', 'soon']);
   });
 
   it('let in at once what a rule refuses, are seen to be used, and end when they are removed', async () => {

@@ -13,6 +13,7 @@ import { lookup } from 'mime-types';
 import { listingFormat, renderListing } from './listing.js';
 import type { FilesOptions } from './options.js';
 import { coordinatesOf, readPath } from './path.js';
+import { dispositionOf } from './reply-headers.js';
 
 /** A hosted repository of files. */
 export class FilesHosted {
@@ -55,6 +56,7 @@ export const CLASSES = {
   hosted: artifactClass<FilesHosted>({
     about: 'Files of a hosted repository.',
     cache: { expireAfter: Infinity },
+    reply: { headers: (resource, { options }) => dispositionOf(resource, options) },
   }),
   listing: listingClass<FilesHosted>({
     about: 'Directory listings of a hosted repository.',

@@ -1,14 +1,13 @@
 import { INTEGRITY_ALGORITHMS, parseHex } from '@entrepot/core';
-import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
-import { RE2JS } from 're2js';
+import { durationOption, sizeOption } from '@entrepot/core/formats';
 import { z } from 'zod';
 import { readSidecar } from './checksum.js';
 import type { ChecksumRule } from './checksum.js';
+import { headerName, mediaTypes, requestHeaderName } from './header-options.js';
+import { byGlob, byRegex } from './pattern.js';
 import { PRESETS } from './presets.js';
 import { ruleTable } from './rules.js';
 import type { Policy, Rule } from './rules.js';
-
-const LONGEST_PATTERN = 4096;
 
 /** An invalid value, thrown by the function of a transform. `checked` turns it into an issue. */
 class BadValue extends Error {}
@@ -59,7 +58,9 @@ const writtenChecksum = z.strictObject({
 const writtenRule = z.strictObject({
   match: z
     .union([z.string(), z.strictObject({ glob: z.string() }), z.strictObject({ regex: z.string() })])
-    .describe('A glob for the whole path, or { regex } that is searched in it (RE2 syntax).')
+    .describe(
+      'A glob for the whole path, or { regex } that is searched in it (RE2 syntax, and look-around at its ends).',
+    )
     .transform(
       checked((match) => (typeof match === 'object' && 'regex' in match ? byRegex(match.regex) : byGlob(match))),
     ),
@@ -90,19 +91,6 @@ const writtenRule = z.strictObject({
 
 const regexes = z.array(z.string().transform(checked(byRegex)));
 
-/**
- * Headers that are not passed on: those that core sets, those of one connection (RFC 9110 §7.6.1), and those that would
- * set state for this origin.
- */
-const UNPASSABLE =
-  /^(?:age|cache-control|connection|content-(?:encoding|length|range|type|security-policy)|date|etag|last-modified|location|set-cookie2?|strict-transport-security|trailer|transfer-encoding|upgrade|vary|www-authenticate|x-cache|cache-status)$/;
-
-const headerName = z
-  .string()
-  .toLowerCase()
-  .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'expected the name of a header' })
-  .refine((name) => !UNPASSABLE.test(name), { error: 'this header cannot be passed on' });
-
 const writtenOptions = z.strictObject({
   rules: z.array(writtenRule).optional().describe('Which paths are kept how. The first rule that matches wins.'),
   preset: z
@@ -126,6 +114,28 @@ const writtenOptions = z.strictObject({
     .array(headerName)
     .default([])
     .describe('Further response headers of the upstream that are kept and passed to clients, such as x-checksum-sha1.'),
+  passRequestHeaders: z
+    .array(requestHeaderName)
+    .max(20)
+    .default([])
+    .describe(
+      'Request headers of clients that are sent upstream besides `Accept` and `User-Agent`. An upstream that answers differently by one has to name it in `Vary`; what is immutable does not vary.',
+    ),
+  mediaType: z
+    .enum(['upstream', 'name'])
+    .default('upstream')
+    .describe(
+      'Where `Content-Type` is from: `upstream`, or the extension of the `name`, where that is known; the upstream says the rest.',
+    ),
+  mediaTypes: mediaTypes
+    .default({})
+    .describe('Media types by extension, above both: `{ .whl: application/zip }`. The longest extension counts.'),
+  attachment: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether all files are sent with `Content-Disposition: attachment` and their own name, so that browsers save them. `false`: what the upstream says is passed on.',
+    ),
   overwrite: z.boolean().default(false).describe('Hosted: whether PUT replaces a file that exists.'),
   allowDelete: z.boolean().default(true).describe('Hosted: whether DELETE is served.'),
   maxBytes: byteSize.prefault('5GiB').describe('Hosted: the largest file that is taken.'),
@@ -133,8 +143,12 @@ const writtenOptions = z.strictObject({
 
 /** Keys that only apply to hosted repositories. */
 export const HOSTED_KEYS: readonly string[] = ['overwrite', 'allowDelete', 'maxBytes'];
+/** Keys that apply to both kinds. */
+const SHARED_KEYS: ReadonlySet<string> = new Set(['attachment']);
 /** Keys that only apply to proxies. */
-export const PROXY_KEYS = Object.keys(writtenOptions.shape).filter((key) => !HOSTED_KEYS.includes(key));
+export const PROXY_KEYS = Object.keys(writtenOptions.shape).filter(
+  (key) => !HOSTED_KEYS.includes(key) && !SHARED_KEYS.has(key),
+);
 
 /** The options of a files repository, as they are written in the configuration. */
 export const filesOptions = writtenOptions.transform(checked(toFilesOptions));
@@ -142,13 +156,9 @@ export const filesOptions = writtenOptions.transform(checked(toFilesOptions));
 /** The options of a files repository, checked. */
 export type FilesOptions = z.output<typeof filesOptions>;
 
-interface Pattern {
-  readonly text: string;
-  readonly test: (path: string) => boolean;
-}
-
 function toFilesOptions(written: z.output<typeof writtenOptions>) {
-  const { query, passHeaders, overwrite, allowDelete, maxBytes, mutableFreshFor, preset } = written;
+  const { query, passHeaders, passRequestHeaders, attachment, overwrite, allowDelete, maxBytes } = written;
+  const { mutableFreshFor, preset } = written;
   const { mutablePatterns, mutable_patterns, immutablePatterns, immutable_patterns } = written;
   const mutable = either({ mutablePatterns, mutable_patterns });
   const immutable = either({ immutablePatterns, immutable_patterns });
@@ -166,7 +176,8 @@ function toFilesOptions(written: z.output<typeof writtenOptions>) {
     ...toRules(`preset ${preset}`, preset && PRESETS[preset].map((rule) => writtenRule.parse(rule))),
   ];
   const table = ruleTable(rules, fallbackOf(written, immutable !== undefined, mutable !== undefined));
-  return { table, query, passHeaders, overwrite, allowDelete, maxBytes };
+  const types = { byName: written.mediaType === 'name', byExtension: written.mediaTypes };
+  return { table, query, passHeaders, passRequestHeaders, types, attachment, overwrite, allowDelete, maxBytes };
 }
 
 function fallbackOf(written: z.output<typeof writtenOptions>, allowList: boolean, mutable: boolean): Rule {
@@ -223,19 +234,4 @@ function toChecksumRule({ sidecar, required, ...sums }: z.output<typeof writtenC
   return sidecar === undefined
     ? { kind: 'pinned', integrity }
     : { kind: 'sidecar', sidecar: readSidecar(sidecar), required };
-}
-
-function byGlob(match: string | { readonly glob: string }): Pattern {
-  const text = typeof match === 'string' ? match : match.glob;
-  return { text, test: compileGlob(bounded(text)) };
-}
-
-function byRegex(text: string): Pattern {
-  const regex = RE2JS.compile(bounded(text));
-  return { text, test: (path) => regex.test(path) };
-}
-
-function bounded(text: string): string {
-  if (text.length <= LONGEST_PATTERN) return text;
-  throw new BadValue(`expected a pattern of ${LONGEST_PATTERN} characters at the most`);
 }

@@ -11,6 +11,7 @@ import {
 import { describeSums, isSumList, sidecarPath, subjectPath } from './checksum.js';
 import type { FilesOptions } from './options.js';
 import { coordinatesOf, readPath, type FilePath } from './path.js';
+import { dispositionOf, mediaTypeOf } from './reply-headers.js';
 import { ruleFor, type Rule } from './rules.js';
 
 /** Headers of an upstream that say something of the bytes or of the file. */
@@ -44,7 +45,7 @@ export class FilesProxy {
     if (rule.policy === 'deny') throw refusal(path, rule);
     // One key, one resource: a sum file is that for whoever asks, a client or an artifact.
     if (this.#isChecksumFile(path)) return this.checksum(path, query);
-    const named = { ...nameOf(path, query), attributes: { rule: rule.index, headers: passedHeaders(head) } };
+    const named = { ...nameOf(path, query), attributes: { rule: rule.index, headers: this.#passedHeaders(head) } };
     // What a directory index says is never for ever, and it has no sum.
     if (rule.policy !== 'immutable' || path.directory) return { class: 'document', ...named };
     const integrity = rule.checksum?.kind === 'pinned' ? rule.checksum.integrity : undefined;
@@ -72,6 +73,16 @@ export class FilesProxy {
     return this.checksum(sidecarPath(path, checksum.sidecar), resource.key.slice(path.key.length));
   }
 
+  /**
+   * Request headers by which some upstreams choose their answer. Lists of sums are asked for without them: they are read for
+   * other clients, too.
+   */
+  #passedHeaders(head: RequestHead): Readonly<Record<string, string>> {
+    const names = ['accept', 'user-agent', ...this.options.passRequestHeaders];
+    const headers = names.map((name) => [name, head.header(name) ?? ''] as const);
+    return Object.fromEntries(headers.filter(([, value]) => value.length <= LONGEST_HEADER && /^[ -~]+$/.test(value)));
+  }
+
   #isChecksumFile(path: FilePath): boolean {
     const { table } = this.options;
     return table.sidecars.some((sidecar) => {
@@ -90,6 +101,8 @@ const upstream = {
 } as const;
 
 const reply = {
+  mediaType: (resource: Resource, { options }: FilesProxy) => mediaTypeOf(resource, options),
+  headers: (resource: Resource, { options }: FilesProxy) => dispositionOf(resource, options),
   keepHeaders: (_resource: Resource, { options }: FilesProxy) => [...KEPT_HEADERS, ...options.passHeaders],
   keepsCoding: true,
 } as const;
@@ -144,15 +157,6 @@ function freshnessOf(resource: Resource, self: FilesProxy): Partial<FreshnessRul
   const { policy, freshness } = self.rule(resource);
   const kept = resource.class === 'artifact' ? 'immutable' : 'revalidate';
   return { ...freshness, policy: policy === 'bypass' ? 'bypass' : kept };
-}
-
-/**
- * Request headers by which some upstreams choose their answer. Lists of sums are asked for without them: they are read for
- * other clients, too.
- */
-function passedHeaders(head: RequestHead): Readonly<Record<string, string>> {
-  const headers = ['accept', 'user-agent'].map((name) => [name, head.header(name) ?? ''] as const);
-  return Object.fromEntries(headers.filter(([, value]) => value.length <= LONGEST_HEADER && /^[ -~]+$/.test(value)));
 }
 
 function refusal(path: FilePath, rule: Rule): EntrepotError {

@@ -57,6 +57,51 @@ describe('a proxy', () => {
     expect(await get('/d/a%20b.zip', { range: 'bytes=1-2' })).toMatchObject({ status: 206, body: 'yt' });
   });
 
+  it('sends those request headers upstream that are listed, and serves nobody what was chosen for another', async () => {
+    const { get, serve, upstream } = await start({ ...RULES, passRequestHeaders: ['X-Channel', 'x-absent'] });
+    serve('/a.json', { body: 'beta', headers: { Vary: 'X-Channel' } });
+    const headers = { 'x-channel': 'beta', 'x-other': '1', authorization: 'Basic YTpi' };
+    expect(await get('/a.json', headers)).toMatchObject({ body: 'beta', outcome: 'miss' });
+    expect(upstream.requests[0]?.headers).toMatchObject({ 'x-channel': 'beta' });
+    for (const name of ['x-other', 'x-absent', 'authorization'])
+      expect(upstream.requests[0]?.headers).not.toHaveProperty(name);
+    serve('/a.json', { body: 'stable', headers: { Vary: 'X-Channel' } });
+    expect(await get('/a.json', { 'x-channel': 'stable' })).toMatchObject({ body: 'stable' });
+    const again = await get('/a.json', headers);
+    expect(again).toMatchObject({ body: 'beta', outcome: 'hit' });
+    expect(again.headers['vary']).toMatch(/x-channel/i);
+  });
+
+  it('has the media type of the extension, where it is asked to', async () => {
+    const types = {
+      mediaType: 'name',
+      mediaTypes: { '.gz': 'application/gzip', '.tar.gz': 'application/x-compressed-tar' },
+    };
+    const { get, serve } = await start({ ...RULES, ...types });
+    const expected = {
+      '/a.tar.gz': 'application/x-compressed-tar',
+      '/a.gz': 'application/gzip',
+      '/d/a.ZIP': 'application/zip',
+      '/a.unheard-of': 'application/x-upstream',
+    };
+    for (const [path, type] of Object.entries(expected)) {
+      serve(path, { body: 'bytes', mediaType: 'application/x-upstream' });
+      expect([path, (await get(path)).headers['content-type']]).toEqual([path, type]);
+      expect([path, (await get(path)).headers['content-type']]).toEqual([path, type]);
+    }
+  });
+
+  it('has browsers save every file under its own name, where it is asked to', async () => {
+    const { get, serve } = await start({ ...RULES, attachment: true });
+    serve('/d/a%20%22b%22.zip', { body: '1', headers: { 'Content-Disposition': 'inline; filename=x' } });
+    serve('/caf%C3%A9.json', { body: '1' });
+    serve('/d/', { body: 'index' });
+    const disposition = async (path: string) => (await get(path)).headers['content-disposition'];
+    expect(await disposition('/d/a%20%22b%22.zip')).toBe('attachment; filename="a \\"b\\".zip"');
+    expect(await disposition('/caf%C3%A9.json')).toBe('attachment; filename="café.json"');
+    expect(await disposition('/d/')).toBeUndefined();
+  });
+
   it('revalidates a mutable file when its rule says so', async () => {
     const { get, clock, serve, remove } = await start(RULES);
     serve('/a.json', { body: '1', etag: '"1"' });

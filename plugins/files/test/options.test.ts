@@ -36,6 +36,9 @@ describe('the options', () => {
       },
       query: 'keep',
       passHeaders: [],
+      passRequestHeaders: [],
+      types: { byName: false, byExtension: {} },
+      attachment: false,
       overwrite: false,
       allowDelete: true,
       maxBytes: 5 * 1024 ** 3,
@@ -44,6 +47,17 @@ describe('the options', () => {
 
   it.each(['Set-Cookie', 'content-length', 'bad header', 'connection'])('refuse to pass %s', async (name) => {
     await expect(optionsOf({ passHeaders: [name] })).rejects.toThrow(/header/);
+  });
+
+  it.each(['Authorization', 'cookie', 'Range', 'if-none-match', 'X-Forwarded-For', 'host', 'a b'])(
+    'refuse to send %s upstream',
+    async (name) => {
+      await expect(optionsOf({ passRequestHeaders: [name] })).rejects.toThrow(/header/);
+    },
+  );
+
+  it.each([{ whl: 'application/zip' }, { '.whl': 'zip' }, { '.whl': 'a/b\r\nX: y' }])('refuse %j', async (types) => {
+    await expect(optionsOf({ mediaTypes: types })).rejects.toThrow(/extension|media type/);
   });
 
   it('take every freshness word in a rule, in milliseconds', async () => {

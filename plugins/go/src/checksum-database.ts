@@ -28,7 +28,8 @@ interface EdgeProof {
 /** Names resources of the database. */
 export interface DatabaseResources {
   tile(tile: Tile): Resource;
-  head(): Resource;
+  /** @param anyAge whether a cached one does, however old */
+  head(anyAge?: boolean): Resource;
 }
 
 /**
@@ -287,7 +288,7 @@ export class ChecksumDatabase {
 
   /** The newest head, opened but not proven. @param anyAge whether a cached one does, however old */
   async #readHead(read: Read, anyAge = false): Promise<SignedTree> {
-    const content = await read({ ...this.#resources.head(), attributes: { anyAge } });
+    const content = await read(this.#resources.head(anyAge));
     return this.#register(await content.bytes(LARGEST_PROOF));
   }
 

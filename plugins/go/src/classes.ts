@@ -1,7 +1,6 @@
 import { artifactClass, documentClass } from '@entrepot/core';
 import type { Content, DocumentBytes, FreshnessRule, Parsed, Production } from '@entrepot/core';
 import type { RenderRequest, Resource, VerifyContext } from '@entrepot/core';
-import type { ChecksumDatabase } from './checksum-database.js';
 import type { DirectRoute } from './direct.js';
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './dirhash.js';
 import { LARGEST_INFO, parseDate, parseInfo, renderQuery } from './info.js';
@@ -122,11 +121,6 @@ interface VerifiedRecord extends LookupRecord, Parsed {}
 const tileOf = ({ attributes }: Resource): Tile => attributes?.['tile'] as Tile;
 const hasRecords = (resource: Resource): boolean => tileOf(resource).level === -1;
 
-function required(database: ChecksumDatabase | undefined): ChecksumDatabase {
-  if (database === undefined) throw new Error('the repository has no checksum database');
-  return database;
-}
-
 /** The classes of a proxy. */
 export const CLASSES = {
   list: moduleDocument('Lists of the versions of modules.'),
@@ -156,8 +150,8 @@ export const CLASSES = {
     upstream: { maxBytes: LARGEST_PROOF },
     reply: { mediaType: TEXT, cacheControl: SHORT, render: (head) => [head.note] },
     policy: { forAnyName: true },
-    async parse(content, _resource, { read }, { database }) {
-      const note = await required(database).checkHead(await content.bytes(LARGEST_PROOF), read);
+    async parse(content, resource, { read }, go) {
+      const note = await go.databaseOf(resource).checkHead(await content.bytes(LARGEST_PROOF), read);
       return { weight: 2 * content.size, note };
     },
   }),
@@ -168,12 +162,12 @@ export const CLASSES = {
     reply: {
       mediaType: TEXT,
       cacheControl: SHORT,
-      render: (record, _request, { database }) => [required(database).freshReply(record)],
+      render: (record, { resource }, go) => [go.databaseOf(resource).freshReply(record)],
     },
-    async parse(content, resource, { read }, { database }) {
+    async parse(content, resource, { read }, go) {
       const { path, version } = moduleOf(resource);
       const bytes = await content.bytes(LARGEST_PROOF);
-      const { id, text } = await required(database).checkLookup(bytes, path, version, read);
+      const { id, text } = await go.databaseOf(resource).checkLookup(bytes, path, version, read);
       return { weight: 2 * content.size, id, text };
     },
   }),
@@ -187,8 +181,8 @@ export const CLASSES = {
       cacheControl: FOR_EVER,
     },
     trust: {
-      async verify(resource, content, { read }, { database }) {
-        await required(database).checkTile(tileOf(resource), await content.bytes(LARGEST_TILE), read);
+      async verify(resource, content, { read }, go) {
+        await go.databaseOf(resource).checkTile(tileOf(resource), await content.bytes(LARGEST_TILE), read);
       },
     },
     policy: { forAnyName: true },

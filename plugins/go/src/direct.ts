@@ -21,9 +21,6 @@ export interface DirectRoute {
   readonly insecure: boolean;
 }
 
-/** Runs at a time, over all modules of a repository. */
-const RUNS = 4;
-
 /** The output of `go list -m -json` and `go mod download -json`, as far as it is read. */
 interface ModuleJson {
   readonly Version?: string;
@@ -43,12 +40,15 @@ type Run = Pick<ProduceContext, 'folder' | 'signal'>;
 export class DirectModules {
   readonly #logger: Logger;
   readonly #sources: ReadonlyMap<DirectRoute, CredentialSource>;
-  readonly #limiter = new Limiter(RUNS);
+  readonly #limiter: Limiter;
 
+  /** @param processes runs at a time, over all modules of a repository */
   constructor(
     routes: readonly DirectRoute[],
     services: { readonly logger: Logger; readonly transport: Transport; readonly clock: Clock },
+    processes: number,
   ) {
+    this.#limiter = new Limiter(processes);
     this.#logger = services.logger;
     this.#sources = new Map(
       routes.map((route) => [route, createCredentialSource(route.credentials, services)] as const),

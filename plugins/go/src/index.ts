@@ -26,15 +26,16 @@ export default defineProtocolPlugin({
     async create({ services, options, repository }) {
       const { logger } = services;
       if (options.routes.length > 0) await requireDirectTools();
-      const { database, ...settings } = await complete(options);
-      if (database === undefined) {
+      const { databases, ...settings } = await complete(options);
+      if (databases.length === 0) {
         logger.warn({ repository: repository.name }, 'modules are not verified: the checksum database is off');
       }
       return new GoProxy({
         repository,
-        verifier: database?.verifier,
-        sourceOf: createSources({ repository, hasDatabase: database !== undefined, ...settings }),
-        direct: new DirectModules(options.routes, services),
+        verifiers: databases.map(({ verifier }) => verifier),
+        servesDatabases: options.serveSumdb,
+        sourceOf: createSources({ repository, hasDatabase: databases.length > 0, ...settings }),
+        direct: new DirectModules(options.routes, services, options.processes),
         logger,
       });
     },
@@ -50,7 +51,7 @@ async function complete({ sumdb, unverified, private: confidential, routes }: Go
   const environment = all ? undefined : await goEnvironment();
   try {
     return {
-      database: sumdb === undefined ? parseDatabase(environment?.GOSUMDB || DEFAULT_DATABASE) : sumdb.setting,
+      databases: sumdb ?? [parseDatabase(environment?.GOSUMDB || DEFAULT_DATABASE) ?? []].flat(),
       unverified: unverified ?? modulePatterns(environment?.GONOSUMDB ?? ''),
       private: confidential ?? modulePatterns(environment?.GONOPROXY ?? ''),
       routes,

@@ -2,7 +2,7 @@ import { withoutTrailingSlashes } from '@entrepot/core';
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import type { CredentialSettings } from './credentials.js';
-import { parseDatabase } from './database-setting.js';
+import { parseDatabase, type DatabaseSetting } from './database-setting.js';
 import type { DirectRoute } from './direct.js';
 import { modulePatterns, type ModulePatterns } from './module-match.js';
 
@@ -26,10 +26,25 @@ const database = z
   .string()
   .transform(
     parsed(
-      (text: string) => ({ setting: parseDatabase(text) }),
+      (text: string) => [parseDatabase(text) ?? []].flat(),
       'expected off, a known name or a verifier key as in GOSUMDB: ',
     ),
   );
+
+/** The largest number of checksum databases: each takes memory for its tiles. */
+const MOST_DATABASES = 8;
+
+const databases = z
+  .array(database)
+  .min(1)
+  .max(MOST_DATABASES)
+  .transform((all, context): readonly DatabaseSetting[] => {
+    const found = all.flat();
+    const names = new Set(found.map(({ verifier }) => verifier.name));
+    if (found.length === all.length && names.size === found.length) return found;
+    context.addIssue({ code: 'custom', message: 'expected different databases, and off only by itself' });
+    return z.NEVER;
+  });
 
 /** A user or a password: nothing that would break a line of git's credential protocol. */
 const secret = z.string().regex(/^[^\0\r\n]+$/, { error: 'expected one line of text' });
@@ -130,10 +145,17 @@ function literalHosts({ text }: ModulePatterns): readonly string[] | undefined {
 
 /** The options of a Go module repository. Absent ones are as `go env` of this machine says. */
 export const goOptions = z.strictObject({
-  sumdb: database
+  sumdb: z
+    .union([database, databases])
     .optional()
     .describe(
-      'The checksum database that modules are verified with, as in `GOSUMDB`: `off`, a name whose key `go` knows, or a verifier key. Default: as `go env` says.',
+      'The checksum database that modules are verified with, as in `GOSUMDB`: `off`, a name whose key `go` knows, or a verifier key. Of a list, modules are verified with the first; clients may ask any. Default: as `go env` says.',
+    ),
+  serveSumdb: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether clients may ask the checksum databases here (`/sumdb/<name>/`). `false`: modules are verified all the same, and clients go to their database themselves.',
     ),
   unverified: patterns
     .optional()
@@ -145,6 +167,12 @@ export const goOptions = z.strictObject({
     .describe(
       'Private modules (`GONOPROXY`): patterns. They are asked only of upstreams whose scope matches them, and verified with no database. Without such an upstream they are not found here, so that clients with `,direct` go where they are. Default: as `go env` says.',
     ),
+  processes: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe('How many `go`, with the `git` that each starts, fetch for `routes` at a time.'),
   routes: z
     .array(route)
     .default([])

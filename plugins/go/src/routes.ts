@@ -1,13 +1,14 @@
 import { EntrepotError, isLocalReply, requireMethod } from '@entrepot/core';
 import type { Logger, RepositoryFacts, RequestHead, Resource, Route, PublicationSet } from '@entrepot/core';
-import { ChecksumDatabase } from './checksum-database.js';
+import type { ChecksumDatabase } from './checksum-database.js';
 import type { DirectModules } from './direct.js';
 import { HashPool } from './dirhash.js';
 import { failure } from './errors.js';
 import { coordinatesOf, isVersionOf, moduleOf, unescapeModulePath, unescapeVersion, urlPath } from './module-path.js';
 import type { NoteVerifier } from './note.js';
-import { databaseScope, type ModuleSource, type SourceOf } from './sources.js';
-import { parseTilePath, tilePath, type Tile } from './tile.js';
+import { ServedDatabase } from './served-database.js';
+import type { ModuleSource, SourceOf } from './sources.js';
+import { parseTilePath } from './tile.js';
 
 /** Queries that `go` resolves by itself, from the list (Go Modules Reference, "Version queries"). */
 const OWN_QUERIES: ReadonlySet<string> = new Set(['latest', 'upgrade', 'patch']);
@@ -19,8 +20,10 @@ export type FileName = 'info' | 'mod' | 'zip';
 
 export interface GoProxySettings {
   readonly repository: RepositoryFacts;
-  /** The key of the checksum database. `undefined`: there is none. */
-  readonly verifier: NoteVerifier | undefined;
+  /** The keys of the checksum databases. Modules are verified with the first; where there is none, with nothing. */
+  readonly verifiers: readonly NoteVerifier[];
+  /** Whether clients may ask the databases here. */
+  readonly servesDatabases: boolean;
   readonly sourceOf: SourceOf;
   readonly direct: DirectModules;
   readonly logger: Logger;
@@ -29,17 +32,17 @@ export interface GoProxySettings {
 /** A proxy of module proxies, of a checksum database, and of the repositories of private modules. */
 export class GoProxy {
   readonly sourceOf: SourceOf;
-  readonly database: ChecksumDatabase | undefined;
   readonly direct: DirectModules;
   readonly pool = new HashPool();
-  /** Whether the database has upstreams of its own; otherwise module proxies pass its answers on. */
-  readonly #hasOwnUpstreams: boolean;
+  /** By name, in the order of the configuration. */
+  readonly #databases: ReadonlyMap<string, ServedDatabase>;
+  readonly #servesDatabases: boolean;
 
-  constructor({ repository, verifier, sourceOf, direct, logger }: GoProxySettings) {
+  constructor({ repository, verifiers, servesDatabases, sourceOf, direct, logger }: GoProxySettings) {
     this.sourceOf = sourceOf;
     this.direct = direct;
-    this.database = verifier && new ChecksumDatabase(verifier, this, logger);
-    this.#hasOwnUpstreams = repository.upstreams.some(({ scope }) => scope === databaseScope(verifier?.name ?? ''));
+    this.#servesDatabases = servesDatabases;
+    this.#databases = new Map(verifiers.map((one) => [one.name, new ServedDatabase(one, repository, logger)]));
   }
 
   /** Reads a request (Go Modules Reference, "GOPROXY protocol"). */
@@ -59,28 +62,18 @@ export class GoProxy {
     await this.pool.dispose();
   }
 
-  /** The record of a module version in the checksum database. */
-  record(path: string, version: string): Resource {
-    return {
-      class: 'checksum-record',
-      coordinates: coordinatesOf(path, version),
-      ...this.#inDatabase(`lookup/${path}@${version}`),
-    };
-  }
-
-  /** The record that ties the files of a version. `undefined`: none does. */
+  /** The record that ties the files of a version, of the first database. `undefined`: none does. */
   recordFor(file: Resource): Resource | undefined {
     const { path, version } = moduleOf(file);
-    return this.sourceOf(path)?.verified === true ? this.record(path, version) : undefined;
+    const [first] = this.#databases.values();
+    return this.sourceOf(path)?.verified === true ? first?.record(path, version) : undefined;
   }
 
-  tile(wanted: Tile): Resource {
-    return { class: 'checksum-tile', attributes: { tile: wanted }, ...this.#inDatabase(tilePath(wanted)) };
-  }
-
-  /** The newest signed tree head. */
-  head(): Resource {
-    return { class: 'checksum-head', ...this.#inDatabase('latest') };
+  /** The database that a resource is of. */
+  databaseOf({ attributes }: Resource): ChecksumDatabase {
+    const served = this.#databases.get(attributes?.['database'] as string);
+    if (served === undefined) throw new Error('the repository has no such checksum database');
+    return served.checks;
   }
 
   /**
@@ -111,28 +104,21 @@ export class GoProxy {
     return { members, partly: true };
   }
 
-  #inDatabase(path: string): Pick<Resource, 'key' | 'path' | 'scope'> {
-    const name = this.database?.name ?? '';
-    const key = `sumdb/${name}/${path}`;
-    if (this.#hasOwnUpstreams) return { key, path: urlPath(path), scope: databaseScope(name) };
-    return { key, path: `sumdb/${name}/${urlPath(path)}` };
-  }
-
   #routeDatabase(path: string): Route | undefined {
-    const name = this.database?.name;
-    if (name === undefined || !path.startsWith(`${name}/`)) return undefined;
+    const [name = '', served] = [...this.#databases].find(([one]) => path.startsWith(`${one}/`)) ?? [];
+    if (served === undefined || !this.#servesDatabases) return undefined;
     const rest = path.slice(name.length + 1);
     if (rest === 'supported') {
       const headers = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'public, max-age=86400' };
       return { status: 200, headers };
     }
-    if (rest === 'latest') return this.head();
+    if (rest === 'latest') return served.head();
     const tile = parseTilePath(rest);
-    if (tile !== undefined) return this.tile(tile);
-    return rest.startsWith('lookup/') ? this.#routeLookup(name, rest.slice('lookup/'.length)) : undefined;
+    if (tile !== undefined) return served.tile(tile);
+    return rest.startsWith('lookup/') ? this.#routeLookup(served, rest.slice('lookup/'.length)) : undefined;
   }
 
-  #routeLookup(database: string, text: string): Resource {
+  #routeLookup(database: ServedDatabase, text: string): Resource {
     const at = text.lastIndexOf('@');
     const path = unescapeModulePath(text.slice(0, Math.max(at, 0)));
     const version = unescapeVersion(text.slice(at + 1));
@@ -140,10 +126,10 @@ export class GoProxy {
       throw new EntrepotError('bad-request', 'expected a lookup of module@version, case-encoded');
     }
     if (this.sourceOf(path)?.verified !== true) {
-      const message = `${path} is private or unverified here, and its name is not sent to ${database}`;
+      const message = `${path} is private or unverified here, and its name is not sent to ${database.checks.name}`;
       throw failure('forbidden', 'CHECKSUM_PRIVATE', `${message}; add it to GONOSUMDB`);
     }
-    return this.record(path, version);
+    return database.record(path, version);
   }
 
   #routeModule(segments: readonly string[]): Resource | undefined {

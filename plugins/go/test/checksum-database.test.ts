@@ -242,6 +242,39 @@ describe('the database', () => {
     expect((await get('/sumdb/sumdb.test/tile/8/0/009')).status).toBe(404);
   });
 
+  it('may be one of several: clients ask any, and modules are verified with the first', async () => {
+    const other = new GoDatabase('sums.test/v2');
+    other.fill(400);
+    const setting = await openGo(({ verifierKey }) => ({ sumdb: [verifierKey, other.verifierKey] }));
+    const { get, database, asked, repository, tamper } = setting;
+    const under = 'sumdb/sums.test/v2/';
+    const answer = (path: string): string | Buffer =>
+      path === 'latest' ? other.head() : path.startsWith('tile/') ? (other.tile(path) as Buffer) : '';
+    tamper((path, found) => (path.startsWith(under) ? { body: answer(path.slice(under.length)) } : found));
+    for (const one of [database, other]) {
+      expect((await get(`/sumdb/${one.name}/supported`)).status).toBe(200);
+      expect((await get(`/sumdb/${one.name}/latest`)).body.toString()).toBe(one.head());
+      const tile = await get(`/sumdb/${one.name}/tile/8/0/000`);
+      expect(tile.body.equals(one.tile('tile/8/0/000') as Buffer)).toBe(true);
+    }
+    asked.length = 0;
+    expect(await statusAtOnce(repository, `/${ZIP}`)).toBe(200);
+    expect(asked.filter((path) => path.startsWith(under))).toEqual([]);
+    tamper((path, found) => (path.startsWith(under) ? { body: database.head() } : found));
+    repository.clock.advance(61_000);
+    expect((await get('/sumdb/sums.test/v2/tile/8/0/001')).status).toBe(502);
+  });
+
+  it('verifies modules also where clients may not ask it here', async () => {
+    const { get, repository, tamper } = await openGo({ serveSumdb: false });
+    for (const path of ['supported', 'latest', 'tile/8/0/000', 'lookup/example.com/one@v1.0.0'])
+      expect([path, (await get(`/sumdb/sumdb.test/${path}`)).status]).toEqual([path, 404]);
+    tamper(change(/lookup/, (body) => altered(body, 'one v1.0.0 '))({} as GoRepository));
+    expect(await statusAtOnce(repository, `/${ZIP}`)).toBe(502);
+    tamper((_, found) => found);
+    expect(await statusAtOnce(repository, `/${ZIP}`)).toBe(200);
+  });
+
   it('answers lookups with the newest head, so that one tree is all that clients need', async () => {
     const { get, database, tamper } = await openGo();
     const size = 320;
@@ -350,7 +383,7 @@ describe('the database', () => {
     const wanted: unknown[] = [];
     const resources = {
       tile: (tile: Tile) => ({ class: 'checksum-tile', key: tilePath(tile) }),
-      head: () => ({ class: 'checksum-head', key: 'latest' }),
+      head: (anyAge?: boolean) => ({ class: 'checksum-head', key: 'latest', attributes: { anyAge } }),
     };
     const fresh = new ChecksumDatabase(parseVerifierKey(database.verifierKey), resources, silentLogger);
     const read = async (resource: Resource): Promise<ReadContent> => {

@@ -21,7 +21,10 @@ interface Setting {
 }
 
 /** A repository with a direct route to a git server that wants a login. */
-async function open(route: Record<string, unknown> = { credentials: { ...LOGIN, hosts: HOSTS } }): Promise<Setting> {
+async function open(
+  route: Record<string, unknown> = { credentials: { ...LOGIN, hosts: HOSTS } },
+  more: Record<string, unknown> = {},
+): Promise<Setting> {
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-git-'));
   const git = await new GitServer(folder).start();
   git.accepts = (login) => login === `${LOGIN.username}:${LOGIN.password}`;
@@ -38,6 +41,7 @@ async function open(route: Record<string, unknown> = { credentials: { ...LOGIN, 
       unverified: '',
       private: '',
       routes: [{ match: [`${VANITY_HOST}/*`, GIT_HOST], direct: true, ...route }],
+      ...more,
     },
     services: { logger: { debug: keep, info: keep, warn: keep, error: keep } },
   });
@@ -108,6 +112,19 @@ describe.runIf(hasTools)('direct routes', () => {
     expect(replies.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     const runs = git.requests.filter(({ path, login }) => path.includes('go-get') && login === undefined);
     expect(runs.length).toBe(1);
+  });
+
+  it('run no more of go at a time than they may', async () => {
+    const { git, get } = await open(undefined, { processes: 1 });
+    await commitLib(git);
+    const replies = await Promise.all(['v1.0.0', 'v1.1.0'].map((version) => get(`/${LIB}/@v/${version}.zip`)));
+    expect(replies.map(({ status }) => status)).toEqual([200, 200]);
+    const begun = git.requests.map(({ path, login }) => path.includes('go-get') && login === undefined);
+    const second = begun.lastIndexOf(true);
+    expect(begun.filter(Boolean)).toHaveLength(2);
+    // The first had all that it needed before the second began.
+    expect(git.requests.slice(0, second).some(({ path }) => path.includes('git-upload-pack'))).toBe(true);
+    expect(second).toBe(begun.length / 2);
   });
 
   it('are asked for private names alone, and no upstream and no database is', async () => {

@@ -72,8 +72,12 @@ export function fixture(): { database: GoDatabase; modules: GoModule[] } {
 }
 
 /** Opens a repository for one test. */
-export async function openGo(options: Record<string, unknown> = {}, policy?: PolicyEngine): Promise<GoRepository> {
+export async function openGo(
+  given: Record<string, unknown> | ((database: GoDatabase) => Record<string, unknown>) = {},
+  policy?: PolicyEngine,
+): Promise<GoRepository> {
   const { database, modules } = fixture();
+  const options = typeof given === 'function' ? given(database) : given;
   let change = (_path: string, answer: Answer): Answer | Promise<Answer> => answer;
   const asked: string[] = [];
   const server = createServer(async (request, response) => {

@@ -125,6 +125,8 @@ describe('options', () => {
     expect(
       (await parseOptions(goOptions, { sumdb: 'off', private: ['a.test', 'b.test'], unverified: 'c.test' })).problems,
     ).toBeUndefined();
+    for (const sumdb of [['off'], [], ['sum.golang.org', 'off'], ['sum.golang.org', 'sum.golang.org']])
+      expect((await parseOptions(goOptions, { sumdb })).problems).toHaveLength(1);
     const { problems } = await parseOptions(goOptions, { sumdb: 'nobody', private: 'a[', colour: 1 });
     expect(problems?.map(({ path }) => path).sort()).toEqual(['', 'private', 'sumdb']);
   });
@@ -219,17 +221,29 @@ describe('scopes', () => {
     const services = { logger: silentLogger, transport: {} as Transport, clock: new ManualClock() };
     const go = new GoProxy({
       repository,
-      verifier: { name: 'sums.test/v2' } as NoteVerifier,
+      verifiers: [{ name: 'sums.test/v2' }, { name: 'other.test' }] as NoteVerifier[],
+      servesDatabases: true,
       sourceOf,
-      direct: new DirectModules([direct], services),
+      direct: new DirectModules([direct], services, 4),
       logger: silentLogger,
     });
-    expect(go.record('public.test/M', 'v1.0.0')).toMatchObject({
+    const coordinates = { ecosystem: 'golang', name: 'public.test/M', version: 'v1.0.0' };
+    expect(go.recordFor({ class: 'zip', key: '', path: '', coordinates })).toMatchObject({
       scope: 'sumdb/sums.test/v2',
       path: 'lookup/public.test/%21m@v1.0.0',
       key: 'sumdb/sums.test/v2/lookup/public.test/M@v1.0.0',
     });
-    expect(go.tile({ level: 0, index: 1, width: 3 })).toMatchObject({ path: 'tile/8/0/001.p/3' });
+    const head = {
+      method: 'GET',
+      trailingSlash: false,
+      query: new URLSearchParams(),
+      rawQuery: '',
+      header: () => undefined,
+    };
+    const asked = (path: string) => go.route({ ...head, segments: path.split('/') });
+    expect(asked('sumdb/sums.test/v2/tile/8/0/001.p/3')).toMatchObject({ path: 'tile/8/0/001.p/3' });
+    expect(asked('sumdb/other.test/latest')).toMatchObject({ path: 'sumdb/other.test/latest' });
+    expect(asked('sumdb/other.test/latest')).not.toHaveProperty('scope');
   });
 });
 

@@ -5,6 +5,9 @@ import { z } from 'zod';
 /** A form is read into memory. */
 const LARGEST_UPLOAD = 1024 ** 3;
 
+/** The most segments of a path that name a tenant. */
+const DEEPEST = 16;
+
 const bytes = sizeOption({ least: 1, most: LARGEST_UPLOAD });
 const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 const field = z.string().min(1).max(100);
@@ -15,7 +18,9 @@ const repositoryId = z.string().regex(/^[A-Za-z0-9-]+$/, 'expected the ID that A
 /** Options of hosted repositories alone. */
 const hosted = {
   depth: z
-    .union([z.literal([0, 1, 2, 3]), z.literal('dynamic')])
+    .union([z.int().min(0).max(DEEPEST), z.literal('dynamic')], {
+      error: `expected a whole number from 0 to ${DEEPEST}, or dynamic`,
+    })
     .default(0)
     .describe('How many segments of a path name a tenant: `1` for `/<tenant>/index.yaml`; `dynamic` for any number.'),
   chartUrl: z

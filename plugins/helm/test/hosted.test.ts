@@ -211,6 +211,16 @@ describe('an index', () => {
     }
   });
 
+  it('has tenants of as many segments as it is told, and of no other number', async () => {
+    const repository = await open({ depth: 5 });
+    await taken(repository, post(pack('app', '1.0.0'), '/api/a/b/c/d/e/charts'));
+    expect(versionsIn(await indexOf(repository, '/a/b/c/d/e/index.yaml'))).toEqual({ app: ['1.0.0'] });
+    expect((await repository.ask('/a/b/c/d/e/charts/app-1.0.0.tgz')).status).toBe(200);
+    for (const tenant of ['a/b/c/d', 'a/b/c/d/e/f'])
+      expect((await repository.ask(`/${tenant}/charts/app-1.0.0.tgz`)).status).toBe(404);
+    for (const depth of [-1, 17, 1.5, 'deep']) await expect(open({ depth })).rejects.toThrow('depth');
+  });
+
   it('loses nothing of many uploads of one chart at once, and names each once', async () => {
     const repository = await open();
     const replica = await open({}, { stores: repository });

@@ -1,4 +1,5 @@
-import { compileGlob, durationOption, sizeOption } from '@entrepot/core/formats';
+import { compileGlob, durationOption, linearExpression, sizeOption } from '@entrepot/core/formats';
+import { RE2JS } from 're2js';
 import { z } from 'zod';
 
 /** Tests a name. */
@@ -9,15 +10,31 @@ const duration = z.union([z.string(), z.literal(0)], { error: freshness.expected
 const bytes = sizeOption({ least: 1, endless: true });
 const size = z.union([z.string(), z.number()], { error: bytes.expected }).transform(bytes.read);
 
-const pattern = z.string().transform((glob, context): NameTest => {
+const pattern = z.union([z.string(), z.strictObject({ regex: z.string() })]).transform((written, context): NameTest => {
   try {
-    return compileGlob(glob);
+    if (typeof written === 'string') return compileGlob(written);
+    return linearExpression(written.regex, (expression) => RE2JS.compile(expression));
   } catch (error) {
     context.addIssue({ code: 'custom', message: (error as Error).message });
     return z.NEVER;
   }
 });
 const patterns = z.array(pattern);
+
+const rule = z.strictObject({
+  match: pattern.describe('Names of images, as the upstream spells them: a glob, or { regex } that is searched.'),
+  policy: z
+    .enum(['immutable', 'revalidate', 'bypass', 'deny'])
+    .optional()
+    .describe(
+      '`immutable`: tags are kept for ever; `revalidate`: they are asked for again after `freshFor`; `bypass`: nothing of the image is kept; `deny`: it may not be pulled.',
+    ),
+  freshFor: duration.optional().describe('How long tags are served without asking the upstream.'),
+  expireAfter: duration
+    .optional()
+    .describe('How old a copy of a tag, a manifest or a layer may be before the upstream is asked again.'),
+});
+
 const anyOf = (tests: readonly NameTest[]): NameTest => {
   return (name) => tests.some((fits) => fits(name));
 };
@@ -25,7 +42,7 @@ const anyOf = (tests: readonly NameTest[]): NameTest => {
 /** Options of hosted registries alone. */
 export const HOSTED_OPTIONS = ['immutableTags', 'deletes', 'sparse', 'maxManifestSize', 'maxBlobSize'] as const;
 /** Options of proxies alone. */
-export const PROXY_OPTIONS = ['allow', 'deny', 'tags', 'namespaces', 'library'] as const;
+export const PROXY_OPTIONS = ['allow', 'deny', 'rules', 'tags', 'namespaces', 'library'] as const;
 
 /** The options of an OCI repository. */
 export const ociOptions = z.strictObject({
@@ -33,14 +50,20 @@ export const ociOptions = z.strictObject({
     .transform(anyOf)
     .optional()
     .describe(
-      'Only names that match one of these may be pulled, as the upstream spells them: `library/*`, `myorg/**`.',
+      'Only names that match one of these may be pulled, as the upstream spells them: `library/*`, `myorg/**`, or `{ regex: ^library/nginx }`.',
     ),
   deny: patterns.transform(anyOf).optional().describe('Names that may not be pulled.'),
+  rules: z
+    .array(rule)
+    .optional()
+    .describe(
+      'How images are kept, by name; the first match counts. Others: `cache.tag`, `cache.manifest`, `cache.blob`.',
+    ),
   tags: z
     .array(z.strictObject({ match: pattern, freshFor: duration }))
     .optional()
     .describe(
-      'How long tags that match are served without asking the upstream; the first match counts. Others: `cache.tag`.',
+      'How long tags that match are served without asking the upstream; the first match counts. Others: `rules`, then `cache.tag`.',
     ),
   namespaces: z
     .array(z.string().min(1))
@@ -67,3 +90,6 @@ export const ociOptions = z.strictObject({
 
 /** The options, read. */
 export type OciOptions = z.output<typeof ociOptions>;
+
+/** What is said of images by name. */
+export type ImageRule = z.output<typeof rule>;

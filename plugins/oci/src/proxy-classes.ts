@@ -5,11 +5,13 @@ import {
   documentClass,
   type PolicyFacts,
   type ReplyFacts,
+  type FreshnessRule,
   type Resource,
   type UpstreamFacts,
 } from '@entrepot/core';
 import { mediaTypeIn, partsOf, requireManifest, signedPart } from './manifest.js';
 import { BLOB_TYPE, DIGEST_HEADER, EXPECTED_MANIFEST_TYPES, MANIFEST_ACCEPT } from './media-types.js';
+import type { ImageRule } from './options.js';
 import { accessName, nameOf, repliedHeaders, tokenScope, type OciProxy } from './proxy-routes.js';
 import { KEY, looksLikeDigest } from './reference.js';
 import { LIST_CLASSES } from './upstream-lists.js';
@@ -47,7 +49,7 @@ export const proxyClasses = {
   /** A layer or a configuration. Others may share it: only a name that is refused as a whole takes its own with it. */
   blob: artifactClass<OciProxy>({
     about: 'Layers and configurations, by digest.',
-    cache: { expireAfter: Infinity },
+    cache: { expireAfter: Infinity, except: digestRule },
     upstream: { tokenScope },
     reply: {
       ...reply,
@@ -61,7 +63,7 @@ export const proxyClasses = {
   /** A manifest by its digest: a copy of what tags name, or of what their indexes name. */
   manifest: artifactClass<OciProxy>({
     about: 'Manifests and indexes, by digest.',
-    cache: { expireAfter: Infinity },
+    cache: { expireAfter: Infinity, except: digestRule },
     upstream: manifestUpstream,
     reply: { ...manifestReply, filename: 'manifest.json', cacheControl: IMMUTABLE },
     trust: {
@@ -79,9 +81,12 @@ export const proxyClasses = {
       // A signature is pushed as a tag right after its image: what was not there a moment ago may be there now.
       negativeFor: 5_000,
       // The freshness of this tag holds, also where it is longer than that of other tags.
-      except({ coordinates }, { options }) {
-        const rule = options.tags?.find(({ match }) => match(coordinates?.version ?? ''));
-        return rule && { freshFor: rule.freshFor, expireAfter: Infinity };
+      except(resource, self) {
+        const version = resource.coordinates?.version ?? '';
+        const tag = self.options.tags?.find(({ match }) => match(version));
+        return tag === undefined
+          ? tagRule(self.ruleOf(nameOf(resource)))
+          : { freshFor: tag.freshFor, expireAfter: Infinity };
       },
     },
     upstream: manifestUpstream,
@@ -113,6 +118,25 @@ export const proxyClasses = {
   }),
   ...LIST_CLASSES,
 };
+
+/** The freshness of tags of the images of a rule. */
+function tagRule(rule: ImageRule | undefined): Partial<FreshnessRule> | undefined {
+  if (rule === undefined || rule.policy === 'deny') return undefined;
+  const { policy, freshFor, expireAfter } = rule;
+  // A copy that is fresh for longer than tags usually may be old stays so.
+  const oldest = expireAfter ?? (freshFor === undefined && policy !== 'immutable' ? undefined : Infinity);
+  return given({ policy, freshFor, expireAfter: oldest });
+}
+
+/** The freshness of what has a digest of the images of a rule: it is not revalidated. */
+function digestRule(resource: Resource, self: OciProxy): Partial<FreshnessRule> | undefined {
+  const rule = self.ruleOf(nameOf(resource));
+  return rule && given({ policy: rule.policy === 'bypass' ? rule.policy : undefined, expireAfter: rule.expireAfter });
+}
+
+function given(freshness: { [Key in keyof FreshnessRule]?: FreshnessRule[Key] | undefined }): Partial<FreshnessRule> {
+  return Object.fromEntries(Object.entries(freshness).filter(([, value]) => value !== undefined));
+}
 
 function tagsBelow({ coordinates }: Resource): Resource | undefined {
   if (coordinates === undefined) return undefined;

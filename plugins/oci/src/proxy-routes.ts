@@ -10,7 +10,7 @@ import { Lru } from '@entrepot/core/formats';
 import type { Descriptor } from './manifest.js';
 import { DIGEST_HEADER } from './media-types.js';
 import { isNamespace, namespaceOf } from './namespaces.js';
-import type { OciOptions } from './options.js';
+import type { ImageRule, OciOptions } from './options.js';
 import { pageOf, passedQuery, type Page } from './paging.js';
 import { integrityIn, KEY, parseEndpoint, requireDigest } from './reference.js';
 import { ROOT } from './select.js';
@@ -116,14 +116,20 @@ export class OciProxy {
     }
   }
 
+  /** Finds the rule of an image. */
+  ruleOf(name: string): ImageRule | undefined {
+    return this.options.rules?.find(({ match }) => match(name));
+  }
+
   /** The name as the upstream has it. Docker Hub keeps its official images under `library/`. */
   #upstreamName(name: string): string {
     const full = this.#isDockerHub && !name.includes('/') ? `library/${name}` : name;
     const { allow, deny } = this.options;
-    if (allow?.(full) !== false && deny?.(full) !== true) return full;
+    const isRefused = this.ruleOf(full)?.policy === 'deny';
+    if (allow?.(full) !== false && deny?.(full) !== true && !isRefused) return full;
     throw new EntrepotError(
       'forbidden',
-      `${full} may not be pulled through this repository (its options allow and deny)`,
+      `${full} may not be pulled through this repository (its ${isRefused ? 'option rules' : 'options allow and deny'})`,
       { code: 'DENIED' },
     );
   }

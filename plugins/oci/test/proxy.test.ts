@@ -150,6 +150,82 @@ describe('names', () => {
   });
 });
 
+describe('rules for images', () => {
+  const RULES = [
+    { match: 'team/secret/**', policy: 'deny' },
+    { match: { regex: '^team/(?!live)' }, policy: 'immutable' },
+    { match: 'team/live', policy: 'bypass' },
+    { match: 'slow', freshFor: '1h', expireAfter: '2h' },
+  ];
+
+  /** Pulls an image `times` times, an hour apart, and counts what the upstream was asked. */
+  async function asked(name: string, times: number): Promise<number> {
+    const repository = await open({ rules: RULES, tags: [{ match: 'edge', freshFor: '0' }] });
+    tag(repository, name, '1');
+    for (let pull = 0; pull < times; pull += 1) {
+      expect((await repository.ask(`/${name}/manifests/1`)).status).toBe(200);
+      repository.clock.advance(60 * MINUTE - 1);
+    }
+    return repository.upstream.requests.length;
+  }
+
+  it('say what is kept for how long', async () => {
+    const once = await asked('team/app', 1);
+    expect(await asked('team/app', 100)).toBe(once);
+    expect(await asked('team/live', 3)).toBeGreaterThanOrEqual(3 * once);
+    expect(await asked('slow', 2)).toBe(once);
+    expect(await asked('slow', 3)).toBe(once + 1);
+    expect(await asked('other', 3)).toBeGreaterThan(once);
+  });
+
+  it('keep nothing of an image whose policy is bypass', async () => {
+    const { ask, upstream } = await open({ rules: RULES });
+    upstream.serve(at(`team/live/blobs/${digestOf(LAYER)}`), { body: LAYER });
+    for (let pull = 0; pull < 2; pull += 1)
+      expect((await ask(`/team/live/blobs/${digestOf(LAYER)}`)).body.toString()).toBe(LAYER);
+    expect(upstream.requests).toHaveLength(2);
+  });
+
+  it('stand behind those for a tag', async () => {
+    const repository = await open({ rules: RULES, tags: [{ match: 'edge', freshFor: '0' }] });
+    tag(repository, 'team/app', 'edge');
+    await repository.ask('/team/app/manifests/edge');
+    const before = repository.upstream.requests.length;
+    repository.clock.advance(1);
+    await repository.ask('/team/app/manifests/edge');
+    expect(repository.upstream.requests.length).toBe(before + 1);
+  });
+
+  it('refuse an image, and name themselves', async () => {
+    const { ask, upstream } = await open({ rules: RULES });
+    const reply = await ask('/team/secret/app/manifests/1');
+    expect([reply.status, codeOf(reply)]).toEqual([403, 'DENIED']);
+    expect(reply.body.toString()).toContain('option rules');
+    expect(upstream.requests).toEqual([]);
+  });
+
+  it('and lists of names take regular expressions', async () => {
+    const repository = await open({
+      allow: [{ regex: '^team/' }, 'library/*'],
+      deny: [{ regex: '-internal$' }],
+      library: true,
+    });
+    for (const known of ['team/app', 'team/deep/app', 'team/app-internal', 'library/alpine'])
+      tag(repository, known, '1');
+    const statuses = ['team/app', 'team/deep/app', 'team/app-internal', 'alpine', 'myteam/app'].map(
+      async (name) => (await repository.ask(`/${name}/manifests/1`)).status,
+    );
+    expect(await Promise.all(statuses)).toEqual([200, 200, 403, 200, 403]);
+  });
+
+  it.each([[{ regex: '(a)\\1' }], [{ regex: '(?!a)b' }], [{ regex: '(' }], [{ rege: 'a' }]])(
+    'refuse %j',
+    async (match) => {
+      await expect(open({ rules: [{ match }] })).rejects.toThrow(/rules/);
+    },
+  );
+});
+
 describe('tags', () => {
   it('are fresh as long as the first rule that matches says', async () => {
     const rules = [

@@ -102,7 +102,10 @@ export const metadata = artifactClass<PypiProxy>({
 export const signature = artifactClass<PypiProxy>({
   about: 'Detached signatures of files.',
   upstream: { order: 'origins' },
-  reply: { mediaType: TEXT, cacheControl: FOR_EVER },
+  reply: {
+    mediaType: ({ key }) => (readKey(key).suffix === '.sig' ? 'application/octet-stream' : TEXT),
+    cacheControl: FOR_EVER,
+  },
   trust: { describedBy: pageOf, verify: verifyBy(problemInSignature) },
   policy: sidecar,
 });

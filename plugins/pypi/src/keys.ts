@@ -6,7 +6,11 @@ type Named = Pick<PageFile, 'tag' | 'filename'>;
 
 /** The suffixes of what goes with a file. */
 export const METADATA_SUFFIX = '.metadata';
-export const SIGNATURE_SUFFIX = '.asc';
+/** OpenPGP in ASCII (PEP 503 names it), other detached signatures, minisign. */
+export const SIGNATURE_SUFFIXES = ['.asc', '.sig', '.minisig'] as const;
+export type SignatureSuffix = (typeof SIGNATURE_SUFFIXES)[number];
+
+const SIDECAR_SUFFIXES = [METADATA_SUFFIX, ...SIGNATURE_SUFFIXES] as const;
 
 /** The beginnings of the keys of files, of metadata that may be read out of them, and of provenance. */
 const FILE_PREFIX = 'file/';
@@ -28,16 +32,28 @@ export function derivedKey(key: string): string {
   return DERIVED_PREFIX + key.slice(FILE_PREFIX.length);
 }
 
+/** The parts of a key. */
+export interface KeyParts {
+  readonly kind: 'provenance' | 'derived' | 'file' | 'metadata' | 'signature';
+  /** The key of the file; empty for provenance. */
+  readonly file: string;
+  /** The suffix of a signature. */
+  readonly suffix?: SignatureSuffix | undefined;
+}
+
 /** Reads a key: the kind of its resource, and the key of the file that it is, or tells of. Provenance is of no one file. */
-export function readKey(key: string) {
-  if (key.startsWith(PROVENANCE_PREFIX)) return { kind: 'provenance', file: '' } as const;
-  if (key.startsWith(DERIVED_PREFIX)) {
-    return { kind: 'derived', file: FILE_PREFIX + key.slice(DERIVED_PREFIX.length) } as const;
-  }
-  const suffix = [METADATA_SUFFIX, SIGNATURE_SUFFIX].find((end) => key.endsWith(end));
-  if (suffix === undefined) return { kind: 'file', file: key } as const;
-  const kind = suffix === METADATA_SUFFIX ? 'metadata' : 'signature';
-  return { kind, file: key.slice(0, -suffix.length) } as const;
+export function readKey(key: string): KeyParts {
+  if (key.startsWith(PROVENANCE_PREFIX)) return { kind: 'provenance', file: '' };
+  if (key.startsWith(DERIVED_PREFIX)) return { kind: 'derived', file: FILE_PREFIX + key.slice(DERIVED_PREFIX.length) };
+  const suffix = sidecarSuffix(key);
+  if (suffix === undefined) return { kind: 'file', file: key };
+  const file = key.slice(0, -suffix.length);
+  return suffix === METADATA_SUFFIX ? { kind: 'metadata', file } : { kind: 'signature', file, suffix };
+}
+
+/** Finds the suffix of a sidecar, at the end of a name or a key. */
+export function sidecarSuffix(name: string): typeof METADATA_SUFFIX | SignatureSuffix | undefined {
+  return SIDECAR_SUFFIXES.find((end) => name.endsWith(end));
 }
 
 /** Gives the path of a file below the repository, encoded. */

@@ -2,15 +2,7 @@ import { VersionHistory } from '@entrepot/core';
 import type { ArtifactDescription, DatedVersion, Integrity, Parsed, VersionBefore } from '@entrepot/core';
 import { PageFormatError } from './errors.js';
 import { isWheel } from './names.js';
-import {
-  coordinatesOf,
-  derivedKey,
-  fileKey,
-  METADATA_SUFFIX,
-  provenanceKey,
-  readKey,
-  SIGNATURE_SUFFIX,
-} from './keys.js';
+import { coordinatesOf, derivedKey, fileKey, METADATA_SUFFIX, provenanceKey, readKey, type KeyParts } from './keys.js';
 import { instantOf, integrityOf, type PageFile } from './page-file.js';
 import type { PageHead } from './page-head.js';
 
@@ -155,17 +147,17 @@ export class ProjectPage implements Parsed {
   describe(key: string): ArtifactDescription | undefined {
     const own = this.files.get(key);
     if (own !== undefined) return this.describeFile(own);
-    const { kind, file } = readKey(key);
-    const listed = kind === 'provenance' ? this.files.ofProvenance(key) : this.files.get(file);
-    return listed && this.#describeSidecar(listed, kind);
+    const parts = readKey(key);
+    const listed = parts.kind === 'provenance' ? this.files.ofProvenance(key) : this.files.get(parts.file);
+    return listed && this.#describeSidecar(listed, parts);
   }
 
   *descriptions(): Generator<readonly [string, ArtifactDescription], void> {
     for (const [file, listed] of this.files.all()) {
       yield [file, this.describeFile(listed)];
-      const metadata = this.#describeSidecar(listed, 'metadata');
+      const metadata = this.#describeSidecar(listed, { kind: 'metadata' });
       if (metadata !== undefined) yield [`${file}${METADATA_SUFFIX}`, metadata];
-      const derived = this.#describeSidecar(listed, 'derived');
+      const derived = this.#describeSidecar(listed, { kind: 'derived' });
       if (derived !== undefined) yield [derivedKey(file), derived];
     }
   }
@@ -175,7 +167,7 @@ export class ProjectPage implements Parsed {
     return this.#describe(listed, integrityOf(hashes), url, listed.mirrors);
   }
 
-  #describeSidecar(listed: ListedFile, kind: ReturnType<typeof readKey>['kind']): ArtifactDescription | undefined {
+  #describeSidecar(listed: ListedFile, { kind, suffix }: Omit<KeyParts, 'file'>): ArtifactDescription | undefined {
     const { coreMetadata, filename, signed, url } = listed.file;
     if (kind === 'file') return undefined;
     if (kind === 'provenance') return this.#describe(listed);
@@ -184,8 +176,9 @@ export class ProjectPage implements Parsed {
       return hasMetadata ? this.#describe(listed) : undefined;
     }
     if (kind === 'signature') {
-      if (signed === false || this.#isQuarantined) return undefined;
-      return this.#describe(listed, [], withSuffix(url, SIGNATURE_SUFFIX));
+      // PEP 503: `gpg-sig` is about the OpenPGP signature; of others a page says nothing.
+      const isDenied = suffix === '.asc' && signed === false;
+      return isDenied || this.#isQuarantined ? undefined : this.#describe(listed, [], withSuffix(url, suffix ?? ''));
     }
     if (coreMetadata === undefined) return undefined;
     const integrity = coreMetadata === true ? [] : integrityOf(coreMetadata);

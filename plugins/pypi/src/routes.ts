@@ -3,7 +3,7 @@ import type { LocalReply, RepositoryFacts, RequestHead, Resource, Route } from '
 import { normalisePythonVersion } from '@entrepot/core/formats';
 import { isFileName, isProjectName, isTag, normalise, versionOf } from './names.js';
 import { coordinatesOf, derivedKey, fileKey, filePath, provenanceKey, provenancePath } from './keys.js';
-import { METADATA_SUFFIX, SIGNATURE_SUFFIX } from './keys.js';
+import { METADATA_SUFFIX, sidecarSuffix } from './keys.js';
 import { createLayouts, type Layout } from './layout.js';
 import { chooseForm } from './negotiation.js';
 import type { PypiOptions } from './options.js';
@@ -72,7 +72,7 @@ export class PypiProxy {
   #routeFile(head: RequestHead): Resource | undefined {
     const [, project = '', tag = '', name = '', ...rest] = head.segments;
     if (rest.length > 0 || head.trailingSlash || !isNormalName(project) || !isTag(tag)) return undefined;
-    const suffix = [METADATA_SUFFIX, SIGNATURE_SUFFIX].find((end) => name.endsWith(end)) ?? '';
+    const suffix = sidecarSuffix(name) ?? '';
     const filename = name.slice(0, name.length - suffix.length);
     const version = isFileName(filename) ? versionOf(filename, project) : undefined;
     // A file that does not bear the name of its project is on no page of ours.

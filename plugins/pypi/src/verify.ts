@@ -1,5 +1,6 @@
 import type { Content, Resource, VerifyContext } from '@entrepot/core';
 import { malformed } from '@entrepot/core/formats';
+import { readKey } from './keys.js';
 
 /** The length of the part of a body that is looked at, in bytes. */
 const HEAD = 64 * 1024;
@@ -7,12 +8,12 @@ const HEAD = 64 * 1024;
 /**
  * Makes a check of bodies for which the index promises no hash: the page of a login, or a sidecar that a server keeps compressed,
  * is not kept for ever as what it stands for. What has a hash was checked by it.
- * @param problemIn says what is wrong with a body, given its beginning
+ * @param problemIn says what is wrong with a body, given its beginning, its size and its key
  */
-export function verifyBy(problemIn: (head: string, size: number) => string | undefined) {
+export function verifyBy(problemIn: (head: string, size: number, key: string) => string | undefined) {
   return async ({ key }: Resource, content: Content, { description }: VerifyContext): Promise<void> => {
     if (description !== undefined && description.integrity.length > 0) return;
-    const problem = problemIn(await headOf(content, HEAD), content.size);
+    const problem = problemIn(await headOf(content, HEAD), content.size, key);
     if (problem !== undefined) throw malformed(key, problem);
   };
 }
@@ -30,7 +31,11 @@ export function problemInMetadata(head: string): string | undefined {
 }
 
 /** Finds what is wrong with a detached signature. */
-export function problemInSignature(head: string): string | undefined {
+export function problemInSignature(head: string, size: number, key: string): string | undefined {
+  const { suffix } = readKey(key);
+  // Bytes of OpenPGP, DER, base64: tools put all of them into `.sig`.
+  if (suffix === '.sig') return problemInFile(head, size);
+  if (suffix === '.minisig') return head.startsWith('untrusted comment:') ? undefined : 'it is no signature of minisign';
   return head.trimStart().startsWith('-----BEGIN PGP ') ? undefined : 'it is no armored signature';
 }
 

@@ -149,6 +149,24 @@ describe('a signature', () => {
     expect(repository.upstream.count(`${BASE}/f/${NAME}.asc`)).toBe(0);
   });
 
+  it.each([
+    ['.sig', Buffer.from('88750400160a001d162104', 'hex').toString('latin1'), 'application/octet-stream'],
+    ['.minisig', 'untrusted comment: signature\nRUQf6LRCGA9i\n', 'text/plain; charset=utf-8'],
+  ])('%s is served beside its file, whatever the page says of OpenPGP', async (suffix, body, mediaType) => {
+    servePage({ 'gpg-sig': false });
+    serve(`f/${NAME}${suffix}`, body);
+    const reply = await repository.ask(`${PATH}${suffix}`);
+    expect([reply.status, reply.body.toString(), reply.headers['content-type']]).toEqual([200, body, mediaType]);
+    await repository.ask(`${PATH}${suffix}`);
+    expect(repository.upstream.count(`${BASE}/f/${NAME}${suffix}`)).toBe(1);
+  });
+
+  it.each(['.sig', '.minisig'])('%s that is a login page is refused', async (suffix) => {
+    servePage();
+    serve(`f/${NAME}${suffix}`, PORTAL, 'text/html');
+    expect(hasFailed(await repository.ask(`${PATH}${suffix}`))).toBe(true);
+  });
+
   it('of a file that no page lists is not asked for', async () => {
     servePage();
     expect((await repository.ask(`/files/demo/${'0'.repeat(16)}/${NAME}.asc`)).status).toBe(404);

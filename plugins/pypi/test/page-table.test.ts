@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Content, Parsed } from '@entrepot/core';
 import { simple } from '../src/classes.js';
-import { fileKey, METADATA_SUFFIX, derivedKey, provenanceKey, SIGNATURE_SUFFIX } from '../src/keys.js';
+import { fileKey, METADATA_SUFFIX, derivedKey, provenanceKey, SIGNATURE_SUFFIXES } from '../src/keys.js';
 import { PAGE_TABLE } from '../src/page-table.js';
 import type { ProjectPage } from '../src/project-page.js';
 import { renderPage } from '../src/representation.js';
@@ -47,7 +47,7 @@ it.each<[string, Content]>([
   const [one, other] = [await parsePage(content), await tabled(content)];
   expect([...other.descriptions()]).toEqual([...one.descriptions()]);
   for (const [key, { file }] of one.files.all()) {
-    const sidecars = [METADATA_SUFFIX, SIGNATURE_SUFFIX].map((suffix) => fileKey('demo', file, suffix));
+    const sidecars = [METADATA_SUFFIX, ...SIGNATURE_SUFFIXES].map((suffix) => fileKey('demo', file, suffix));
     for (const each of [key, ...sidecars, derivedKey(key), provenanceKey('demo', file), `${key}x`])
       expect(other.describe(each)).toEqual(one.describe(each));
   }

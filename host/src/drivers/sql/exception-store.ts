@@ -13,8 +13,24 @@ export interface KeptException extends PolicyException {
   readonly ticket?: string | undefined;
   readonly requestedBy: readonly string[];
   readonly createdAt: number;
+  /** The last changes, in their order. */
+  readonly changes?: readonly ExceptionChange[] | undefined;
+  /** The end that was announced; absent: none yet. */
+  readonly announcedEnd?: number | undefined;
   /** When it last kept a rule from firing; absent: not yet. */
   readonly lastUsedAt?: number | undefined;
+}
+
+/** A change of an exception: who made it, and how it was before. Absent: that did not change. */
+export interface ExceptionChange {
+  readonly at: number;
+  readonly by?: string | undefined;
+  readonly active?: boolean;
+  readonly expiresAt?: number;
+  readonly reason?: string;
+  /** Empty: it had none. */
+  readonly ticket?: string;
+  readonly approvedBy?: readonly string[];
 }
 
 /** The exceptions, shared by all processes on one database. */
@@ -41,13 +57,24 @@ export class SqlExceptionStore extends SqlStore {
     if (!isNew) throw new EntrepotError('conflict', `There is an exception ${JSON.stringify(exception.id)} already`);
   }
 
-  /** Puts what `alter` makes of an exception. @returns it; `undefined` when there is none */
+  /** Reads one. */
+  async find(id: string): Promise<KeptException | undefined> {
+    const row = await stored('read an exception', () =>
+      this.database.selectFrom('exceptions').selectAll().where('id', '=', id).executeTakeFirst(),
+    );
+    return row && toException(row);
+  }
+
+  /** Puts what `alter` makes of an exception; nothing where that is the same object. @returns it; `undefined` when there is none */
   async alter(id: string, alter: (found: KeptException) => KeptException): Promise<KeptException | undefined> {
     return this.transaction('change an exception', async (transaction) => {
+      // Counted first: its row is a lock, so that of two changes at once each sees the other one.
+      await countChange(transaction, 'exceptions');
       const row = await transaction.selectFrom('exceptions').selectAll().where('id', '=', id).executeTakeFirst();
       if (row === undefined) return undefined;
-      const altered = alter(toException(row));
-      await countChange(transaction, 'exceptions');
+      const found = toException(row);
+      const altered = alter(found);
+      if (altered === found) return found;
       await transaction.updateTable('exceptions').set(toRow(altered)).where('id', '=', id).execute();
       return altered;
     });

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+import { createSecureContext, rootCertificates, type SecureContext, type SecureVersion } from 'node:tls';
 import type { AddressZone, Transport, TransportReply, TransportRequest } from '@entrepot/core';
 import { basicAuthorization, EntrepotError } from '@entrepot/core';
 import { Lru } from '@entrepot/core/formats';
@@ -34,6 +34,8 @@ export interface UndiciTransportOptions {
   readonly loop?: { readonly header: string; readonly value: () => string } | undefined;
   /** Certificates in PEM of authorities that are trusted besides those that Node brings. */
   readonly ca?: string | undefined;
+  /** The lowest version of TLS. Default: that of Node. */
+  readonly minTlsVersion?: SecureVersion | undefined;
 }
 
 /** A `Transport` on undici: HTTP/1.1 on kept connections, one request a connection at a time. */
@@ -52,7 +54,7 @@ export class UndiciTransport implements Transport {
   readonly #openProxy: (proxy: string) => Dispatcher;
 
   constructor(options: UndiciTransportOptions) {
-    const { proxy, timeouts, connections = CONNECTIONS, ca } = options;
+    const { proxy, timeouts, connections = CONNECTIONS, ca, minTlsVersion: minVersion } = options;
     this.#options = options;
     const pool: PoolType.Options = {
       connections,
@@ -61,7 +63,10 @@ export class UndiciTransport implements Transport {
       maxHeaderSize: MAX_HEAD,
     };
     // One context for all connections: parsing every authority anew costs milliseconds a connection.
-    const secureContext = ca === undefined ? undefined : createSecureContext({ ca: [...rootCertificates, ca] });
+    const secureContext =
+      ca === undefined && minVersion === undefined
+        ? undefined
+        : createSecureContext({ ca: ca === undefined ? undefined : [...rootCertificates, ca], minVersion });
     const tls = { timeout: timeouts.connect, allowH2: false, ...(secureContext && { secureContext }) };
     this.#secureContext = secureContext;
     this.#openProxy = (url) => proxyAgent(url, pool, tls);

@@ -254,6 +254,19 @@ describe('TLS', () => {
     expect((await readStream(reply.body)).toString()).toBe('secure');
   });
 
+  it.each([
+    ['TLSv1.2' as const, /^UPSTREAM_TLS$/],
+    ['TLSv1.3' as const, undefined],
+  ])('of no version below the lowest: an upstream of %s', async (version, code) => {
+    const options = { key: await fixture('server-key.pem'), cert: await fixture('server.pem'), maxVersion: version };
+    const port = await listen(createHttpsServer(options, (_, response) => void response.end('secure')));
+    const asked = open({ ca: await fixture('authority.pem'), minTlsVersion: 'TLSv1.3' }).send(
+      get(`https://127.0.0.1:${port}/a`),
+    );
+    if (code === undefined) expect((await readStream((await asked).body)).toString()).toBe('secure');
+    else await expect(asked).rejects.toMatchObject({ code: expect.stringMatching(code) as string });
+  });
+
   it('goes through a proxy as a tunnel', async () => {
     const { url, seen } = await proxy();
     const target = await secureUpstream();
@@ -365,6 +378,37 @@ describe('a proxy', () => {
     const reply = await transport.send(get(`${upstream.url}/a`));
     expect((await readStream(reply.body)).toString()).toBe('a');
     expect([own.seen, other.seen]).toEqual([[`GET ${upstream.url}/a`], []]);
+  });
+
+  it('is left out for the hosts of noProxy, whatever the variable says', async () => {
+    const upstream = await fakeUpstream();
+    upstream.serve('/a', { body: 'a' });
+    const own = await proxy();
+    const { port } = new URL(upstream.url);
+    for (const [noProxy, through] of [
+      [[`127.0.0.0/8`], false],
+      [['127.0.0.1:1', '.example.com'], true],
+      [[`127.0.0.1:${port}`], false],
+      [[], true],
+    ] as const) {
+      const config = { ...DEFAULT_TRANSPORT, proxy: own.url, noProxy: [...noProxy] };
+      const transport = openTransport(config, { no_proxy: '*' });
+      cleanups.push(() => transport.dispose());
+      own.seen.length = 0;
+      const reply = await transport.send(get(`${upstream.url}/a`));
+      expect((await readStream(reply.body)).toString()).toBe('a');
+      expect([noProxy, own.seen.length]).toEqual([noProxy, through ? 1 : 0]);
+    }
+  });
+
+  it('of the variables is left out for the hosts of noProxy', async () => {
+    const { url, seen } = await proxy();
+    const transport = openTransport({ ...DEFAULT_TRANSPORT, noProxy: ['.invalid'] }, { http_proxy: url });
+    cleanups.push(() => transport.dispose());
+    await expect(transport.send(get('http://packages.invalid/a'))).rejects.toMatchObject({
+      code: expect.stringMatching(/^UPSTREAM_(?!PROXY)/) as string,
+    });
+    expect(seen).toEqual([]);
   });
 
   it.each(['socks5://user:hush@127.0.0.1:1080', 'hush'])('must be an HTTP proxy', (url) => {
