@@ -9,6 +9,7 @@ import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
 import { Listener } from './http/listener.js';
 import type { MetricsRouteOptions } from './http/metrics-route.js';
+import { OPEN, Operations } from './http/operations/operations.js';
 import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
@@ -92,21 +93,22 @@ export class Edition {
       const { isMain } = site;
       const repositories = mountRepositories(site.served, isMain ? server.publicUrl : undefined, proxies, senderOf);
       const routes = (router: Router): void => {
-        if (isMain)
-          serverRoutes(router, {
-            loaded,
-            prepared,
-            metrics: source,
-            reload,
-            cleanup,
-            roots,
-            exchanges,
-            proxies,
-            senderOf,
-            sites,
-          });
+        const operations = isMain
+          ? serverRoutes(router, {
+              loaded,
+              prepared,
+              metrics: source,
+              reload,
+              cleanup,
+              roots,
+              exchanges,
+              proxies,
+              senderOf,
+              sites,
+            })
+          : new Operations(router, { everybody: OPEN }, logger);
         const tokens = tokenRepositories(site.served);
-        if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
+        if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(operations, tokens, root.get(TOKENS));
       };
       const app = createApp({ repositories, routes, maxPathLength: server.maxPathLength, exchanges, logger });
       const bounds = { ...server, ...site.address, tls: site.tls, reusePort };

@@ -1,7 +1,20 @@
-import type Router from '@koa/router';
 import { escapeHtml as escape, printableUrl, setupText, type ClientSetup } from '@entrepot/core';
 import type { BaseUrl } from './base-url.js';
-import { sendPage } from './page.js';
+import { operation } from './operations/operation.js';
+import type { Operations } from './operations/operations.js';
+import { page } from './page.js';
+
+/** The operation of the start page. */
+export const HOME = operation({
+  id: 'getHome',
+  tag: 'server',
+  summary: 'Shows people what is served here, and how to point a client at it.',
+  method: 'get',
+  path: '/',
+  access: 'everybody',
+  query: 'ignored',
+  replies: { 200: { description: 'A page.', texts: ['text/html'] } },
+});
 
 /** A repository as people are shown it. */
 export interface ShownRepository {
@@ -26,8 +39,8 @@ export interface HomeRepository extends ShownRepository {
 }
 
 /** `/`: what is served here and how to point a client at it. */
-export function homePage(router: Router, repositories: readonly HomeRepository[]): void {
-  router.get('/', (ctx) => {
+export function homePage(operations: Operations, repositories: readonly HomeRepository[]): void {
+  operations.add(HOME, ({ ctx }) => {
     ctx.set('Cache-Control', 'no-cache');
     ctx.set('Vary', 'Host');
     const cards = repositories.map((one) => renderRepository(one, one.baseUrl(ctx.req, undefined)));
@@ -39,7 +52,7 @@ export function homePage(router: Router, repositories: readonly HomeRepository[]
 ${cards.length > 0 ? cards.join('\n') : '<p class="soft">No repository is configured.</p>'}
 </main>
 <footer><a href="/-/readyz">readiness</a> · <a href="/-/livez">liveness</a></footer>`;
-    sendPage(ctx, 'Entrepot', body);
+    return page(ctx, 'Entrepot', body);
   });
 }
 

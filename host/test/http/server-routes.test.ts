@@ -4,15 +4,15 @@ import { describe, expect, it } from 'vitest';
 import { baseUrlOf } from '../../src/http/base-url.js';
 import { healthRoutes, type ReadinessCheck } from '../../src/http/health-routes.js';
 import { homePage, type HomeRepository } from '../../src/http/home-page.js';
-import { metricsRoute } from '../../src/http/metrics-route.js';
+import { metricsGuard, metricsRoute } from '../../src/http/metrics-route.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
-import { serve } from './support.js';
+import { operationsOf, serve } from './support.js';
 
 describe('health', () => {
   function start(checks: readonly ReadinessCheck[]) {
     const state = { now: 0, draining: false };
     const routes = (router: Router) =>
-      healthRoutes(router, {
+      healthRoutes(operationsOf(router), {
         checks,
         isDraining: () => state.draining,
         clock: { now: () => state.now, monotonic: () => state.now },
@@ -96,7 +96,9 @@ describe('metrics', () => {
   const source = { contentType: 'text/plain; version=0.0.4', render: () => Promise.resolve('up 1\n') };
 
   it('are for everybody when there is no token', async () => {
-    const { url } = await serve([], { routes: (router) => metricsRoute(router, { path: '/metrics', source }) });
+    const { url } = await serve([], {
+      routes: (router) => metricsRoute(operationsOf(router), { path: '/metrics', source }),
+    });
 
     const answer = await fetch(`${url}/metrics`);
 
@@ -113,7 +115,7 @@ describe('metrics', () => {
     ['', 401],
   ])('with a token: %j is answered with %d', async (authorization, status) => {
     const { url } = await serve([], {
-      routes: (router) => metricsRoute(router, { path: '/m', token: 's3cret', source }),
+      routes: (router) => metricsRoute(operationsOf(router, metricsGuard('s3cret')), { path: '/m', source }),
     });
 
     const answer = await fetch(`${url}/m`, { headers: { authorization } });
@@ -143,7 +145,7 @@ describe('the start page', () => {
   };
 
   async function page(repositories: readonly HomeRepository[]) {
-    const server = await serve([], { routes: (router) => homePage(router, repositories) });
+    const server = await serve([], { routes: (router) => homePage(operationsOf(router), repositories) });
     const answer = await fetch(server.url);
     return { server, answer, html: await answer.text() };
   }
