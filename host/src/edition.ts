@@ -9,7 +9,8 @@ import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
 import { Listener } from './http/listener.js';
 import { readHome } from './http/home-content.js';
-import { metricsRoute, type MetricsRouteOptions } from './http/metrics-route.js';
+import { metricsGuard, metricsRoute, type MetricsRouteOptions } from './http/metrics-route.js';
+import { OPEN, Operations } from './http/operations/operations.js';
 import { createSenderOf } from './http/sender.js';
 import { tokenRoute } from './http/token-route.js';
 import { trustedProxies } from './http/trusted-proxies.js';
@@ -102,23 +103,24 @@ export class Edition {
         limits: rateLimits.of(),
       });
       const routes = (router: Router): void => {
-        if (isMain)
-          serverRoutes(router, {
-            loaded,
-            prepared,
-            metrics: hasMetrics ? source : undefined,
-            home,
-            reload,
-            cleanup,
-            roots,
-            exchanges,
-            proxies,
-            senderOf,
-            sites,
-          });
-        else if (hasMetrics) metricsRoute(router, { ...metrics, source });
+        const operations = isMain
+          ? serverRoutes(router, {
+              loaded,
+              prepared,
+              metrics: hasMetrics ? source : undefined,
+              home,
+              reload,
+              cleanup,
+              roots,
+              exchanges,
+              proxies,
+              senderOf,
+              sites,
+            })
+          : new Operations(router, { everybody: OPEN, metrics: metricsGuard(metrics.token) }, logger);
+        if (!isMain && hasMetrics) metricsRoute(operations, { path: metrics.path, source });
         const tokens = tokenRepositories(site.served);
-        if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(router, tokens, root.get(TOKENS));
+        if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(operations, tokens, root.get(TOKENS));
       };
       const app = createApp({
         repositories,

@@ -3,14 +3,18 @@ import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
 import { adminAccess } from './admin/admin-access.js';
-import { adminRoutes } from './admin/admin-routes.js';
+import { billRoutes } from './admin/bill-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { configurationRoute } from './admin/configuration-route.js';
+import { exceptionRoutes } from './admin/exception-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
+import { policyRoutes } from './admin/policy-routes.js';
+import { quarantineRoutes } from './admin/quarantine-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
 import { reloadRoute } from './admin/reload-route.js';
 import { rootsRoutes } from './admin/roots-routes.js';
+import { scanRoutes } from './admin/scan-routes.js';
 import { spaceRoutes } from './admin/space-routes.js';
 import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
@@ -25,13 +29,16 @@ import {
   ROOT_LOGGER,
   SPACE,
 } from './container/tokens.js';
+import { hostVersion } from './host-version.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
 import { originOf } from './http/base-url.js';
 import type { Exchanges } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import type { HomeContent } from './http/home-content.js';
 import { homePage } from './http/home-page.js';
-import { metricsRoute, type MetricsRouteOptions } from './http/metrics-route.js';
+import { metricsGuard, metricsRoute, type MetricsRouteOptions } from './http/metrics-route.js';
+import { openApiRoute } from './http/openapi-route.js';
+import { OPEN, Operations } from './http/operations/operations.js';
 import { type MountedSite, storedFor } from './http/request-subject.js';
 import type { SenderOf } from './http/sender.js';
 import type { TrustedProxies } from './http/trusted-proxies.js';
@@ -74,7 +81,7 @@ export function serverRoutes(
     senderOf,
     sites,
   }: ServerRoutesOptions,
-): void {
+): Operations {
   const { server, metrics, policy, storage } = loaded.config;
   const { root, administration, served } = prepared;
   const logger = root.get(ROOT_LOGGER);
@@ -87,36 +94,49 @@ export function serverRoutes(
     { name: 'entries', check: () => entries.check(), checkReading: () => entries.check('read') },
     { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
   ];
-  healthRoutes(router, { checks, isDraining: () => exchanges.draining, clock, logger });
-  if (source !== undefined) metricsRoute(router, { ...metrics, source });
+  const access = adminAccess(administration.get(ADMINISTRATION), senderOf, logger);
+  const accesses = served.map(({ scope }) => scope.get(ACCESS));
+  const operations = new Operations(
+    router,
+    {
+      everybody: OPEN,
+      reader: readerGuard(accesses, access),
+      administrator: access.guard,
+      metrics: metricsGuard(metrics.token),
+    },
+    logger,
+  );
+  healthRoutes(operations, { checks, isDraining: () => exchanges.draining, clock, logger });
+  if (source !== undefined) metricsRoute(operations, { path: metrics.path, source });
+  openApiRoute(operations, { version: hostVersion(), base: server.publicUrl });
   const asked = served.map(({ plan, scope }) => {
     const describe: RepositoryEngine['describe'] = (...asked) => scope.get(ENGINE).describe(...asked);
     return { name: plan.name, kind: plan.kind, type: plan.loaded.plugin.id, isOpen: isOpen(scope), describe };
   });
   const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);
-  const access = adminAccess(administration.get(ADMINISTRATION), senderOf, logger);
   const longestException = policy?.longestException ?? 90 * 86_400_000;
-  adminRoutes(router, { governance, inquiry, guard: access.guard, clock, longestException });
-  configurationRoute(router, loaded, access.guard);
-  if (reload !== undefined) reloadRoute(router, reload, access.guard);
-  cleanupRoutes(router, cleanup, access.guard);
-  rootsRoutes(router, roots, access.guard, logger);
-  gcRoutes(router, root.get(SPACE).collection, access.guard, storage.gc.batchSize);
-  verifyRoutes(router, {
+  policyRoutes(operations, inquiry);
+  exceptionRoutes(operations, { governance, clock, longestException });
+  quarantineRoutes(operations, { governance, clock, longestException });
+  scanRoutes(operations, inquiry, clock);
+  billRoutes(operations, inquiry, clock);
+  configurationRoute(operations, loaded);
+  if (reload !== undefined) reloadRoute(operations, reload);
+  cleanupRoutes(operations, cleanup);
+  rootsRoutes(operations, roots, logger);
+  gcRoutes(operations, root.get(SPACE).collection, storage.gc.batchSize);
+  verifyRoutes(operations, {
     verification: root.get(SPACE).verification,
-    guard: access.guard,
     batchSize: storage.verify.batchSize,
   });
-  spaceRoutes(router, {
+  spaceRoutes(operations, {
     space: root.get(SPACE),
     storedFor: (text, request) => storedFor(text, request, sites.map(mountedSite) as [MountedSite, ...MountedSite[]]),
-    guard: access.guard,
     clock,
     logger,
   });
-  explainPage(router, inquiry, governance, access);
-  const accesses = served.map(({ scope }) => scope.get(ACCESS));
-  advisoryRoutes(router, governance.scanners, readerGuard(accesses, access));
+  explainPage(operations, inquiry, access);
+  advisoryRoutes(operations, governance.scanners);
   const shown = served.map((one) => ({
     ...describe(one.plan),
     // Whoever may not read a repository is not told whose it is either.
@@ -125,7 +145,8 @@ export function serverRoutes(
       urlAt(one.plan, server.publicUrl, () => originOf(request, authority, proxies), portOf(sites, one)),
     clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
   }));
-  homePage(router, shown, home);
+  homePage(operations, shown, home);
+  return operations;
 }
 
 function mountedSite({ repositories, listener: { port } }: OpenSite): MountedSite {

@@ -1,51 +1,52 @@
-import type Router from '@koa/router';
-import { EntrepotError, escapeHtml as escape, packageUrl, type PackageCoordinates } from '@entrepot/core';
+import { escapeHtml as escape, packageUrl } from '@entrepot/core';
+import { z } from 'zod';
 import type { DecisionRecord } from '../drivers/sql/decision-log.js';
-import type { Governance } from '../policy/governance.js';
 import { parsePackageUrl, type Explanation, type Inquiry } from '../policy/inquiry.js';
-import { sendPage } from '../http/page.js';
+import { json, operation } from '../http/operations/operation.js';
+import type { Operations } from '../http/operations/operations.js';
+import { purlText } from '../http/operations/schemas.js';
+import { page } from '../http/page.js';
 import type { AdminAccess } from './admin-access.js';
+import { explanations } from './policy-operations.js';
 
-const PREFIX = '/-/explain/';
+/** The operation that explains a decision to whoever met it. */
+export const EXPLAIN_PAGE = operation({
+  id: 'showExplanation',
+  tag: 'policy',
+  summary: 'Explains why a version is allowed or refused, to people and to programs.',
+  description:
+    'Everybody may read it for repositories that everybody may read, and administrators for all. The package URL may stand as it is, or escaped.',
+  method: 'get',
+  path: '/-/explain/{purl}',
+  access: 'everybody',
+  parameters: z.strictObject({ purl: purlText }),
+  slashes: ['purl'],
+  query: 'ignored',
+  replies: { 200: { description: 'The explanations.', json: explanations, texts: ['text/html'] } },
+});
 
-/**
- * `/-/explain/<purl>`: why a version is allowed or refused. Everybody may read it for repositories that everybody may
- * read.
- */
-export function explainPage(router: Router, inquiry: Inquiry, governance: Governance, access: AdminAccess): void {
-  router.get(`${PREFIX}*purl`, async (ctx) => {
-    const coordinates = coordinatesOf(ctx.req.url ?? '');
-    await governance.flush();
-    const explanations = await inquiry.explain(coordinates, { openOnly: !(await access.isAllowed(ctx.req)) });
+/** Adds the page that explains why a version is allowed or refused. */
+export function explainPage(operations: Operations, inquiry: Inquiry, access: AdminAccess): void {
+  operations.add(EXPLAIN_PAGE, async ({ parameters, ctx }) => {
+    const coordinates = parsePackageUrl(parameters.purl);
+    await inquiry.governance.flush();
+    const found = await inquiry.explain(coordinates, { openOnly: !(await access.isAllowed(ctx.req)) });
     ctx.set('Cache-Control', 'no-store');
     ctx.set('Vary', 'Accept');
-    if (ctx.accepts('html', 'json') === 'json') {
-      ctx.body = { explanations: explanations.map(forEverybody) };
-      return;
-    }
+    if (ctx.accepts('html', 'json') === 'json') return json(200, { explanations: found.map(forEverybody) });
     const purl = packageUrl(coordinates);
     const none = '<p class="soft">No repository that you may read serves it.</p>';
     const body = `<header><h1>${escape(purl)}</h1></header>
 <main>
-${explanations.map(renderOne).join('\n') || none}
+${found.map(renderOne).join('\n') || none}
 <p class="soft">An operator can make an exception: <code>entrepot exceptions add --purl ${escape(shellWord(purl))} --reason … --expires 30d</code></p>
 </main>`;
-    sendPage(ctx, purl, body);
+    return page(ctx, purl, body);
   });
 }
 
-/** The path as it was sent: a router's decoded one is ambiguous. */
-function coordinatesOf(url: string): PackageCoordinates {
-  const path = url.split('?', 1)[0] as string;
-  try {
-    return parsePackageUrl(path.slice(PREFIX.length));
-  } catch {
-    throw new EntrepotError('bad-request', `expected ${PREFIX} and a package URL such as pkg:npm/lodash@4.17.20`);
-  }
-}
-
 /** Without who asked for it. */
-function forEverybody(explanation: Explanation): object {
+function forEverybody(explanation: Explanation): Explanation {
   return {
     ...explanation,
     quarantine: explanation.quarantine && { ...explanation.quarantine, decidedBy: undefined, note: undefined },

@@ -1,4 +1,5 @@
 import { basicAuthorization, withoutTrailingSlashes } from '@entrepot/core';
+import { isRecord, parseJson } from '@entrepot/core/formats';
 import { isAdministrationNamed } from '../admin/administration.js';
 import { adminTokenFileOf, readSecret } from '../access/secret-file.js';
 import { ConfigurationError } from '../config/configuration-error.js';
@@ -51,7 +52,10 @@ export async function apiClient(
         method,
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT),
-        headers: authorization === undefined ? {} : { authorization },
+        headers: {
+          ...(authorization !== undefined && { authorization }),
+          ...(body !== undefined && { 'Content-Type': isYaml(body) ? 'application/yaml' : 'application/json' }),
+        },
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
     } catch (error) {
@@ -63,10 +67,22 @@ export async function apiClient(
     const text = await answer.text();
     if (!answer.ok)
       throw new Error(
-        text.trim() || `expected an answer of Entrepot at ${base}, found the status ${answer.status}; check --server`,
+        detailOf(text) ||
+          `expected an answer of Entrepot at ${base}, found the status ${answer.status}; check --server`,
       );
     return text;
   }
+}
+
+/** Whether a body is a file that somebody wrote in YAML. */
+function isYaml(body: unknown): boolean {
+  return typeof body === 'string' && parseJson(body) === undefined;
+}
+
+/** What an error says (RFC 9457); all of another answer. */
+function detailOf(text: string): string {
+  const problem = parseJson(text);
+  return isRecord(problem) && typeof problem['detail'] === 'string' ? problem['detail'] : text.trim();
 }
 
 /** A query of those parameters that are given. */

@@ -4,7 +4,7 @@ import { nearest } from '@entrepot/core/engine';
 import { add, addForServer, BY_OPTION, FILE_OPTION, JSON_OPTION, type Run } from './command-options.js';
 import { EXIT, type CommandContext } from './context.js';
 import { failureText } from './failure-text.js';
-import { hostVersion } from './host-version.js';
+import { hostVersion } from '../host-version.js';
 import { spaceCommands } from './space-commands.js';
 
 /**

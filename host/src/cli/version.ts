@@ -4,7 +4,7 @@ import { loadConfig } from '../config/load.js';
 import { loadPlugins, runningCoreVersion, type LoadPluginsOptions } from '../plugins/load.js';
 import { namedPlugins } from '../container/named-plugins.js';
 import { configOptions, EXIT, type CommandContext } from './context.js';
-import { hostVersion } from './host-version.js';
+import { hostVersion } from '../host-version.js';
 
 /** Prints the versions of the server, its core and its plugins. */
 export async function version(

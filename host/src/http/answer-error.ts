@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
 import { EntrepotError, type Logger } from '@entrepot/core';
 
 /** Headers that every response has from the beginning of its exchange. */
@@ -9,10 +9,39 @@ const KEPT_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'x-content-ty
  * clients goes to the log, under the request's id.
  */
 export function answerError(error: unknown, response: ServerResponse, logger: Logger): void {
-  const id = response.getHeader('X-Request-Id') as string;
+  answer(error, response, logger, {
+    type: 'text/plain; charset=utf-8',
+    print: ({ detail }) => `${detail}\n`,
+  });
+}
+
+/** Answers what is thrown by a route of the server itself, as RFC 9457 has it. */
+export function answerProblem(error: unknown, response: ServerResponse, logger: Logger): void {
+  answer(error, response, logger, {
+    type: 'application/problem+json',
+    print: (problem) => JSON.stringify(problem),
+  });
+}
+
+/** An error, as clients are told of it. */
+interface Problem {
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly requestId: string;
+}
+
+interface Form {
+  readonly type: string;
+  print(problem: Problem): string;
+}
+
+function answer(error: unknown, response: ServerResponse, logger: Logger, { type, print }: Form): void {
+  const requestId = response.getHeader('X-Request-Id') as string;
   const known = error instanceof EntrepotError ? (error as EntrepotError) : undefined;
-  const { status = 500, headers = {}, retryAfter } = known ?? {};
-  if (status >= 500) logger.error({ err: error, id }, 'request failed');
+  const { status = 500, headers = {}, retryAfter, code = 'INTERNAL_ERROR' } = known ?? {};
+  if (status >= 500) logger.error({ err: error, id: requestId }, 'request failed');
   if (response.headersSent) {
     // Half of an answer is out: only a broken connection says that the rest will not come.
     response.destroy();
@@ -20,13 +49,13 @@ export function answerError(error: unknown, response: ServerResponse, logger: Lo
   }
   // Headers of the answer that was being made do not belong to this one.
   for (const name of response.getHeaderNames()) if (!KEPT_HEADERS.has(name)) response.removeHeader(name);
-  const message = known?.expose === true ? known.message : `Internal error; the log has it under request ${id}`;
-  const body = Buffer.from(`${message}\n`);
+  const detail = known?.expose === true ? known.message : `Internal error; the log has it under request ${requestId}`;
+  const body = Buffer.from(print({ title: STATUS_CODES[status] ?? 'Error', status, code, detail, requestId }));
   response.statusMessage = '';
   response.writeHead(status, {
     ...headers,
     ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
-    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Type': type,
     'Content-Length': body.length,
   });
   response.end(body);

@@ -5,7 +5,7 @@ import { EntrepotError, type Logger } from '@entrepot/core';
 import { countRequest, type CallerLimits } from '@entrepot/core/engine';
 import Koa from 'koa';
 import { LOOP_HEADER, OWN_NAME, passedThrough } from '../drivers/upstream/loop.js';
-import { answerError } from './answer-error.js';
+import { answerError, answerProblem } from './answer-error.js';
 import type { Exchanges } from './exchange.js';
 import { mountFinder } from './find-mount.js';
 import { forwarding } from './forwarding.js';
@@ -17,6 +17,10 @@ const { default: Router } = createRequire(import.meta.url)('@koa/router') as typ
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE']);
 const ALLOW = [...METHODS].join(', ');
 const SLASH = 47;
+/** The beginning of paths that are the server's own. */
+const OWN_PATHS = '/-/';
+/** The beginning of those that belong to no repository, also where one is mounted at `/`. */
+const API_PATHS = '/-/api/';
 const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)([^]*)$/i;
 /** A header of loops that is longer has been through more servers than any request should. */
 const LONGEST_LOOP = 1024;
@@ -50,6 +54,8 @@ export function createApp(options: AppOptions): RequestListener {
   const reserved = new Set(router.stack.map(({ path }) => String(path)));
   // A repository that is mounted at `/` has its root to itself.
   if (repositories.some(({ mount }) => mount === '')) reserved.delete('/');
+  // Other names of probes give way to repositories: npm has a package of that name.
+  for (const path of reserved) if (/^\/health(\/|$)/.test(path) && mountedAt(path) !== undefined) reserved.delete(path);
   // Of a route with parameters everything below what comes before them.
   const reservedBelow = [...reserved].flatMap((path) => /^(.*?\/)[:*]/.exec(path)?.[1] ?? []);
 
@@ -76,19 +82,21 @@ export function createApp(options: AppOptions): RequestListener {
         if (limits !== undefined && !unlimited.includes(asked.path)) countRequest(limits, exchange);
         return void pages(request, response);
       }
-      if (!METHODS.has(method)) {
-        const headers = { Allow: ALLOW };
-        throw new EntrepotError('method-not-allowed', `Method: expected one of ${ALLOW}`, { headers });
-      }
+      if (!METHODS.has(method)) throw methodNotAllowed(ALLOW);
       serveRepository(request, response, { repository, target, exchange, logger });
     }
   };
 
   function repositoryAt(path: string): MountedRepository | undefined {
-    if (reserved.has(path)) return undefined;
+    if (reserved.has(path) || path.startsWith(API_PATHS)) return undefined;
     for (const prefix of reservedBelow) if (path.startsWith(prefix)) return undefined;
     return mountedAt(path);
   }
+}
+
+function methodNotAllowed(allowed: string): EntrepotError {
+  const headers = { Allow: allowed };
+  return new EntrepotError('method-not-allowed', `Method: expected one of ${allowed}`, { headers });
 }
 
 /** The server's own pages, by Koa. */
@@ -99,10 +107,13 @@ function serverPages(router: KoaRouter, logger: Logger): RequestListener {
   app.use(async (ctx, next) => {
     try {
       await next();
+      if (ctx.respond === false) return;
       if (ctx.status === 404) throw new EntrepotError('not-found', 'Nothing is mounted at this path; / lists what is');
+      if (ctx.status === 405 || ctx.status === 501) throw methodNotAllowed(ctx.response.get('Allow'));
     } catch (error) {
       ctx.respond = false;
-      answerError(error, ctx.res, logger);
+      if (ctx.path.startsWith(OWN_PATHS)) answerProblem(error, ctx.res, logger);
+      else answerError(error, ctx.res, logger);
     }
   });
   app.use(router.routes());

@@ -1,7 +1,10 @@
-import type Router from '@koa/router';
 import type { Clock, Logger } from '@entrepot/core';
+import type { Context } from 'koa';
+import { z } from 'zod';
 import { within } from '../plugins/problem.js';
-import { sendJson } from './send-json.js';
+import { json, operation } from './operations/operation.js';
+import type { Operations } from './operations/operations.js';
+import { named } from './operations/schemas.js';
 
 /** Something that must work for the server to be of use. */
 export interface ReadinessCheck {
@@ -21,8 +24,58 @@ export interface HealthOptions {
   readonly logger: Logger;
 }
 
+const liveness = named('Liveness', 'An answer of a process that runs.', z.object({ status: z.literal('ok') }));
+const readiness = named(
+  'Readiness',
+  'Whether a server can serve.',
+  z.object({
+    status: z.enum(['ok', 'degraded', 'starting', 'failed', 'draining']),
+    checks: z
+      .record(z.string(), z.enum(['ok', 'degraded', 'starting', 'failed']))
+      .describe('By name: blobs, entries, scanners.'),
+  }),
+);
+
+function live<const Id extends string, const Path extends string>(id: Id, path: Path) {
+  return operation({
+    id,
+    tag: 'server',
+    summary: 'Answers while the process runs.',
+    method: 'get',
+    path,
+    access: 'everybody',
+    query: 'ignored',
+    replies: { 200: { description: 'It runs.', json: liveness } },
+  });
+}
+
+function ready<const Id extends string, const Path extends string>(id: Id, path: Path) {
+  return operation({
+    id,
+    tag: 'server',
+    summary: 'Tells whether more requests may be sent.',
+    description: '`degraded`: what is kept is served, and nothing more can be kept.',
+    method: 'get',
+    path,
+    access: 'everybody',
+    query: 'ignored',
+    replies: {
+      200: { description: 'It can serve.', json: readiness },
+      503: { description: 'It cannot, or is about to stop.', json: readiness },
+    },
+  });
+}
+
+/** Operations for probes. */
+export const LIVE = [live('getLivez', '/-/livez'), live('getHealthLive', '/health/live')] as const;
+export const READY = [
+  ready('getReadyz', '/-/readyz'),
+  ready('getHealth', '/health'),
+  ready('getHealthReady', '/health/ready'),
+] as const;
+
 /** Paths of probes. */
-export const PROBES: readonly string[] = ['/-/livez', '/-/readyz'];
+export const PROBES: readonly string[] = [...LIVE, ...READY].map(({ path }) => path);
 
 /** Probes come often and from many sides; storage is asked once in this time, in milliseconds. */
 const REMEMBER = 2_000;
@@ -34,21 +87,27 @@ type Verdicts = Readonly<Record<string, Verdict>>;
 
 /**
  * `/-/livez`: the process answers. `/-/readyz`: it can serve, and more requests may be sent; `degraded` where it can serve what is kept, but
- * keep nothing more.
+ * keep nothing more. The paths below `/health` are other names of the same.
  */
-export function healthRoutes(router: Router, options: HealthOptions): void {
-  const readiness = createReadiness(options);
-  router.get('/-/livez', (ctx) => {
-    sendJson(ctx, { status: 'ok' });
-    ctx.set('Cache-Control', 'no-store');
-  });
-  router.get('/-/readyz', async (ctx) => {
-    const checks = await readiness();
-    const status = options.isDraining() ? 'draining' : worst(Object.values(checks));
-    ctx.status = status === 'ok' || status === 'degraded' ? 200 : 503;
-    sendJson(ctx, { status, checks });
-    ctx.set('Cache-Control', 'no-store');
-  });
+export function healthRoutes(operations: Operations, options: HealthOptions): void {
+  const readinessOf = createReadiness(options);
+  for (const one of LIVE)
+    operations.add(one, ({ ctx }) => {
+      keepNowhere(ctx);
+      return json(200, { status: 'ok' as const });
+    });
+  for (const one of READY)
+    operations.add(one, async ({ ctx }) => {
+      const checks = await readinessOf();
+      keepNowhere(ctx);
+      const status = options.isDraining() ? 'draining' : worst(Object.values(checks));
+      const isReady = status === 'ok' || status === 'degraded';
+      return isReady ? json(200, { status, checks }) : json(503, { status, checks });
+    });
+}
+
+function keepNowhere(ctx: Context): void {
+  ctx.set('Cache-Control', 'no-store');
 }
 
 function createReadiness({ checks, clock, logger }: HealthOptions): () => Promise<Verdicts> {

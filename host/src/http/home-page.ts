@@ -1,8 +1,21 @@
-import type Router from '@koa/router';
 import { escapeHtml as escape, printableUrl, setupText, type ClientSetup } from '@entrepot/core';
 import type { BaseUrl } from './base-url.js';
 import type { HomeContent } from './home-content.js';
-import { sendPage } from './page.js';
+import { operation } from './operations/operation.js';
+import type { Operations } from './operations/operations.js';
+import { page } from './page.js';
+
+/** The operation of the start page. */
+export const HOME = operation({
+  id: 'getHome',
+  tag: 'server',
+  summary: 'Shows people what is served here, and how to point a client at it.',
+  method: 'get',
+  path: '/',
+  access: 'everybody',
+  query: 'ignored',
+  replies: { 200: { description: 'A page.', texts: ['text/html'] } },
+});
 
 /** A repository as people are shown it. */
 export interface ShownRepository {
@@ -29,13 +42,13 @@ export interface HomeRepository extends ShownRepository {
 }
 
 /** `/`: what is served here and how to point a client at it. */
-export function homePage(router: Router, repositories: readonly HomeRepository[], home: HomeContent): void {
-  router.get('/', (ctx) => {
+export function homePage(operations: Operations, repositories: readonly HomeRepository[], home: HomeContent): void {
+  operations.add(HOME, ({ ctx }) => {
     ctx.set('Cache-Control', 'no-cache');
     ctx.set('Vary', 'Host');
     const cards = repositories.map((one) => renderRepository(one, one.baseUrl(ctx.req, undefined)));
     const list = cards.length > 0 ? cards.join('\n') : '<p class="soft">No repository is configured.</p>';
-    sendPage(ctx, home.title, home.body(list));
+    return page(ctx, home.title, home.body(list));
   });
 }
 

@@ -1,5 +1,6 @@
 import { escapeHtml } from '@entrepot/core';
 import type { Context } from 'koa';
+import { text } from './operations/operation.js';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6877; --line: #d9dfe6; --page: #f5f7f9; --card: #fff; --code: #eef2f6; --mark: #0b6e6e; --bad: #a4262c }
@@ -29,14 +30,16 @@ a { color: var(--mark) }
 footer { padding-bottom: 2rem; font-size: .875rem }
 `;
 
-/** Answers with a page for people. No script, nothing from elsewhere. @param body HTML */
-export function sendPage(ctx: Context, title: string, body: string): void {
-  ctx.type = 'text/html; charset=utf-8';
+/** An answer with a page for people. No script, nothing from elsewhere. @param body HTML */
+export function page(ctx: Context, title: string, body: string) {
   ctx.set(
     'Content-Security-Policy',
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
   );
-  ctx.body = `<!doctype html>
+  return text(
+    200,
+    'text/html; charset=utf-8',
+    `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -48,5 +51,6 @@ export function sendPage(ctx: Context, title: string, body: string): void {
 ${body}
 </body>
 </html>
-`;
+`,
+  );
 }

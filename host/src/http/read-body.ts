@@ -35,20 +35,11 @@ export function readJson(body: Buffer): unknown {
   }
 }
 
-/** The largest form, in bytes. */
-const LARGEST_FORM = 256 * 1024;
-
 /**
- * Reads and parses a JSON or YAML body.
+ * Parses a YAML body; JSON is YAML, too.
  * @throws EntrepotError `bad-request`
  */
-export async function readValue(request: IncomingMessage): Promise<unknown> {
-  const body = await readBody(request, LARGEST_FORM);
-  try {
-    return parseBoundedJson(body);
-  } catch {
-    // Then it is YAML, or nothing.
-  }
+export async function readYaml(body: Buffer): Promise<unknown> {
   const read = await parseYamlAside(body.toString('utf8'));
   if (read.fault !== undefined) throw new EntrepotError('bad-request', `Body: ${read.fault}`);
   return read.value;

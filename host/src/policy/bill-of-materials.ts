@@ -13,6 +13,9 @@ interface Component {
 /** The forms that a bill of materials comes in. */
 export const BILLS = { cyclonedx: cycloneDx, spdx } as const;
 
+/** One of them. */
+export type BillForm = keyof typeof BILLS;
+
 /** Lists downloads as a CycloneDX 1.5 document, each version once. */
 function cycloneDx(downloads: readonly Download[], now: number): object {
   return {

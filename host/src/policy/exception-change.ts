@@ -1,36 +1,36 @@
 import { EntrepotError } from '@entrepot/core';
 import { z } from 'zod';
+import { trimmedText } from '../config/texts.js';
 import type { ExceptionChange, KeptException } from '../drivers/sql/exception-store.js';
 import { expiryOf } from './exception-form.js';
 
 /** The most changes that are remembered of one exception. */
 const MOST_CHANGES = 100;
 
-const text = z.string().trim().min(1).max(500);
+const text = trimmedText(500);
 
 /** The body of a request that changes an exception. What it leaves out stays. */
 export const exceptionChangeForm = z
   .strictObject({
-    active: z.boolean({ error: 'expected true or false' }).optional(),
-    /** A date, or a duration from now on: `30d`. */
-    expires: text.optional(),
+    active: z.boolean('expected true or false').optional(),
+    expires: text.optional().describe('A date, or a duration from now on: 30d.'),
     reason: text.optional(),
     ticket: text.optional(),
-    by: text.optional(),
+    by: text
+      .optional()
+      .describe('Who changes it, where the credentials do not say it. Needed for another term or reason.'),
   })
   .refine(({ by: _by, ...changes }) => Object.values(changes).some((one) => one !== undefined), {
     error: 'expected active, expires, reason or ticket, found none',
-  })
-  .refine(({ by, expires, reason }) => by !== undefined || (expires === undefined && reason === undefined), {
-    error: 'by: expected who changes it',
   });
 
-/** Reads a change. @throws EntrepotError `bad-request` with everything that is wrong */
-export function exceptionChangeOf(form: unknown): z.output<typeof exceptionChangeForm> {
-  const parsed = exceptionChangeForm.safeParse(form);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map(({ path, message }) => [...path, message].join(': '));
-  throw new EntrepotError('bad-request', lines.join('; '));
+type Form = z.output<typeof exceptionChangeForm>;
+
+/** Passes on a change that says who makes it, where it has to. @throws EntrepotError `bad-request` */
+export function requireAuthor(form: Form): Form {
+  const { by, expires, reason } = form;
+  if (by !== undefined || (expires === undefined && reason === undefined)) return form;
+  throw new EntrepotError('bad-request', 'by: expected who changes it');
 }
 
 /**
@@ -41,7 +41,7 @@ export function exceptionChangeOf(form: unknown): z.output<typeof exceptionChang
  */
 export function changedException(
   kept: KeptException,
-  { by, expires, ...changes }: z.output<typeof exceptionChangeForm>,
+  { by, expires, ...changes }: Form,
   now: number,
   longest: number,
 ): KeptException {

@@ -3,35 +3,37 @@ import { EntrepotError } from '@entrepot/core';
 import { parseDuration, printDuration } from '@entrepot/core/formats';
 import { parsePackagePattern } from '@entrepot/core/engine';
 import { z } from 'zod';
+import { trimmedText } from '../config/texts.js';
 import type { KeptException } from '../drivers/sql/exception-store.js';
 
-const text = z.string().trim().min(1).max(500);
+const text = trimmedText(500);
 const texts = z.array(text).min(1).max(100);
 const DAY = 86_400_000;
 
-/** The body of a request for an exception. */
-export const exceptionForm = z
-  .strictObject({
-    id: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
-      .optional(),
-    repositories: texts.optional(),
-    purl: z
-      .array(text.refine((one) => parsePackagePattern(one) !== undefined, 'expected package URLs'))
-      .min(1)
-      .max(100)
-      .optional(),
-    versions: texts.optional(),
-    rules: texts.optional(),
-    advisories: texts.optional(),
-    kind: z.enum(['risk-accepted', 'false-positive']).default('risk-accepted'),
-    reason: text,
-    ticket: text.optional(),
-    by: text,
-    /** A date, or a duration from now on: `30d`. */
-    expires: text,
-  })
+/** The fields of a request for an exception, but for who answers for it. */
+export const exceptionFields = {
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+    .optional(),
+  repositories: texts.optional().describe('Names, with `*` for any characters. Left out: all.'),
+  purl: z
+    .array(text.refine((one) => parsePackagePattern(one) !== undefined, 'expected package URLs'))
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('Package URLs, with `*` for any characters.'),
+  versions: texts.optional(),
+  rules: texts.optional().describe('The ids of rules. Left out: all.'),
+  advisories: texts.optional().describe('Advisories by any of their names.'),
+  kind: z.enum(['risk-accepted', 'false-positive']).default('risk-accepted'),
+  reason: text,
+  ticket: text.optional(),
+  expires: text.describe('A date, or a duration from now on: 30d.'),
+};
+
+const exceptionForm = z
+  .strictObject({ ...exceptionFields, by: text })
   .refine(({ purl, advisories }) => purl !== undefined || advisories !== undefined, {
     error: 'expected purl, advisories or both, found neither',
   });

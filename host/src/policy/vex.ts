@@ -1,4 +1,3 @@
-import { EntrepotError } from '@entrepot/core';
 import { z } from 'zod';
 import type { KeptException } from '../drivers/sql/exception-store.js';
 
@@ -6,7 +5,8 @@ import type { KeptException } from '../drivers/sql/exception-store.js';
 
 const CONTEXT = 'https://openvex.dev/ns/v0.2.0';
 
-const vexDocument = z.looseObject({
+/** An OpenVEX document, as far as it is read. */
+export const vexDocument = z.looseObject({
   '@id': z.string().optional(),
   author: z.string().optional(),
   statements: z
@@ -36,16 +36,12 @@ const vexDocument = z.looseObject({
  * The forms of exceptions that a VEX document asks for: one for each statement that something is not affected, or fixed.
  * @param by who answers for them; absent: the author of the document
  */
-export function exceptionFormsOf(value: unknown, expires: string, by?: string): readonly object[] {
-  const parsed = vexDocument.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new EntrepotError(
-      'bad-request',
-      `expected an OpenVEX document: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
-    );
-  }
-  const { author = 'nobody', statements } = parsed.data;
+export function exceptionFormsOf(
+  document: z.output<typeof vexDocument>,
+  expires: string,
+  by?: string,
+): readonly object[] {
+  const { author = 'nobody', statements } = document;
   return statements.flatMap(({ vulnerability, products = [], status, justification, impact_statement: impact }) => {
     if (status !== 'not_affected' && status !== 'fixed') return [];
     const purl = products
@@ -63,7 +59,7 @@ export function exceptionFormsOf(value: unknown, expires: string, by?: string): 
 }
 
 /** The exceptions for advisories that are in force, as an OpenVEX document. */
-export function vexOf(exceptions: readonly KeptException[], now: number): object {
+export function vexOf(exceptions: readonly KeptException[], now: number) {
   const statements = exceptions
     .filter(({ active, expiresAt }) => active && expiresAt > now)
     .flatMap(({ advisories = [], scope, kind, reason, createdAt }) =>

@@ -19,7 +19,8 @@ async function open() {
   onTestFinished(() => host.close());
   const [{ url }] = (await host.listen()) as [{ url: string }];
   return async (method: string, path: string, body?: string) => {
-    const reply = await fetch(url + path, { method, body: body ?? null });
+    const headers = { 'content-type': 'application/json' };
+    const reply = await fetch(url + path, { method, headers, body: body ?? null });
     const text = await reply.text();
     return { status: reply.status, text, json: text.startsWith('{') ? JSON.parse(text) : undefined };
   };
@@ -42,8 +43,8 @@ it('deletes what nothing points at, and tells how much', async () => {
 });
 
 it.each([
-  ['{"dry":true}', 'dry: expected nothing but dryRun, reconcile, force and batchSize'],
-  ['{"force":"yes"}', 'force: expected true or false'],
+  ['{"dry":true}', 'dry: unknown key; expected dryRun, reconcile, force, batchSize'],
+  ['{"force":"yes"}', 'force: Invalid input: expected boolean, received string'],
   ['{"batchSize":1}', 'batchSize: expected a whole number from 10 to 10000'],
 ])('refuses %s', async (form, message) => {
   const ask = await open();

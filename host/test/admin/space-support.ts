@@ -100,12 +100,16 @@ ${repositories}`,
     async api(method, path, body, token = TOKEN) {
       const answer = await fetch(`${urls[0]}/-/api/v1${path}`, {
         method,
-        headers: token === '' ? {} : { authorization: `Bearer ${token}` },
+        headers: {
+          ...(token !== '' && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
       const text = await answer.text();
-      const isJson = answer.headers.get('content-type')?.includes('application/json') === true;
-      return { status: answer.status, text, json: isJson ? JSON.parse(text) : undefined };
+      const isJson = answer.headers.get('content-type')?.includes('json') === true;
+      const json = isJson ? JSON.parse(text) : undefined;
+      return { status: answer.status, text: answer.ok ? text : json.detail, json };
     },
   };
 }

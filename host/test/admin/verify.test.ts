@@ -42,7 +42,10 @@ repositories:
   const [{ url }] = (await host.listen()) as [{ url: string }];
   const ask = async (method: string, path: string, body?: Buffer | object, authorization?: string) => {
     const sent = body === undefined || Buffer.isBuffer(body) ? body : JSON.stringify(body);
-    const headers = authorization === undefined ? {} : { authorization };
+    const headers = {
+      ...(authorization !== undefined && { authorization }),
+      ...(body !== undefined && !Buffer.isBuffer(body) && { 'content-type': 'application/json' }),
+    };
     const reply = await fetch(url + path, { method, headers, body: (sent as string | undefined) ?? null });
     const bytes = Buffer.from(await reply.arrayBuffer());
     const isJson = reply.headers.get('content-type')?.includes('json') === true;
@@ -163,7 +166,7 @@ describe('the API', () => {
     expect((await ask('GET', API)).json).toEqual({});
     expect((await ask('DELETE', API)).status).toBe(404);
     for (const [form, message] of [
-      [{ dry: true }, 'dry: expected nothing but dryRun, heal, rate and batchSize'],
+      [{ dry: true }, 'dry: unknown key; expected dryRun, heal, rate, batchSize'],
       [{ dryRun: 1 }, 'dryRun: expected true or false'],
       [{ heal: 'no' }, 'heal: expected true or false'],
       [{ rate: '0' }, 'rate: expected a size such as 50MiB, a second, or unlimited'],

@@ -5,15 +5,15 @@ import { baseUrlOf } from '../../src/http/base-url.js';
 import { healthRoutes, type ReadinessCheck } from '../../src/http/health-routes.js';
 import { readHome } from '../../src/http/home-content.js';
 import { homePage, type HomeRepository } from '../../src/http/home-page.js';
-import { metricsRoute } from '../../src/http/metrics-route.js';
+import { metricsGuard, metricsRoute } from '../../src/http/metrics-route.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
-import { serve } from './support.js';
+import { operationsOf, serve } from './support.js';
 
 describe('health', () => {
   function start(checks: readonly ReadinessCheck[]) {
     const state = { now: 0, draining: false };
     const routes = (router: Router) =>
-      healthRoutes(router, {
+      healthRoutes(operationsOf(router), {
         checks,
         isDraining: () => state.draining,
         clock: { now: () => state.now, monotonic: () => state.now },
@@ -97,7 +97,9 @@ describe('metrics', () => {
   const source = { contentType: 'text/plain; version=0.0.4', render: () => Promise.resolve('up 1\n') };
 
   it('are for everybody when there is no token', async () => {
-    const { url } = await serve([], { routes: (router) => metricsRoute(router, { path: '/metrics', source }) });
+    const { url } = await serve([], {
+      routes: (router) => metricsRoute(operationsOf(router), { path: '/metrics', source }),
+    });
 
     const answer = await fetch(`${url}/metrics`);
 
@@ -114,7 +116,7 @@ describe('metrics', () => {
     ['', 401],
   ])('with a token: %j is answered with %d', async (authorization, status) => {
     const { url } = await serve([], {
-      routes: (router) => metricsRoute(router, { path: '/m', token: 's3cret', source }),
+      routes: (router) => metricsRoute(operationsOf(router, metricsGuard('s3cret')), { path: '/m', source }),
     });
 
     const answer = await fetch(`${url}/m`, { headers: { authorization } });
@@ -144,7 +146,9 @@ describe('the start page', () => {
   };
 
   async function page(repositories: readonly HomeRepository[]) {
-    const server = await serve([], { routes: (router) => homePage(router, repositories, readHome({})) });
+    const server = await serve([], {
+      routes: (router) => homePage(operationsOf(router), repositories, readHome({})),
+    });
     const answer = await fetch(server.url);
     return { server, answer, html: await answer.text() };
   }

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import type Router from '@koa/router';
 import { silentLogger, type Logger, type Outcome } from '@entrepot/core';
 import type { EngineReply, EngineRequest, RepositoryDefinition, RepositoryEngine } from '@entrepot/core/engine';
 import { onTestFinished } from 'vitest';
@@ -6,6 +7,7 @@ import { createApp, type AppOptions } from '../../src/http/app.js';
 import { baseUrlOf } from '../../src/http/base-url.js';
 import { Exchanges, type ExchangeObserver } from '../../src/http/exchange.js';
 import { Listener, type ListenerOptions } from '../../src/http/listener.js';
+import { OPEN, Operations } from '../../src/http/operations/operations.js';
 import { createSenderOf } from '../../src/http/sender.js';
 import type { MountedRepository } from '../../src/http/serve-repository.js';
 import { trustedProxies } from '../../src/http/trusted-proxies.js';
@@ -44,6 +46,11 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
     baseUrl: baseUrlOf(undefined, mount, trustedProxies(trusted)),
     senderOf: createSenderOf({ publicUrls: [], proxies: trustedProxies(trusted), hasProxies: trusted.length > 0 }),
   };
+}
+
+/** Operations for one test, which everybody may use. @param metrics admits to the metrics */
+export function operationsOf(router: Router, metrics = OPEN): Operations {
+  return new Operations(router, { everybody: OPEN, metrics }, silentLogger);
 }
 
 /** A server for one test. */

@@ -6,6 +6,7 @@ import { listenOnLoopback } from '../local-server.js';
 
 const API = '/-/api/v1';
 const TARBALL = '/npm/demo/-/demo-2.0.0.tgz';
+const YAML = { 'content-type': 'application/yaml' };
 const PURL = 'pkg:npm/demo@2.0.0';
 const DENY = '{ id: not-two, match: { purl: ["pkg:npm/demo@2.0.0"] }, action: deny, reason: it is broken }';
 const HOLD = '{ id: wait, match: { purl: ["pkg:npm/demo@2.0.0"] }, action: hold, reason: it is new }';
@@ -380,13 +381,13 @@ describe('what happened', () => {
     await get(TARBALL);
     await get('/npm/demo/-/demo-1.0.0.tgz');
     await until(async () => (await get(`${API}/impact?purl=pkg:npm/demo`)).json.downloads.length === 2);
-    const { json } = await send('POST', `${API}/policy/simulate?days=1`, `version: 1\nrules:\n  - ${DENY}\n`);
+    const { json } = await send('POST', `${API}/policy/simulate?days=1`, `version: 1\nrules:\n  - ${DENY}\n`, YAML);
     expect(json).toMatchObject({
       judged: 2,
       refused: [{ purl: PURL, action: 'deny', rules: [{ id: 'not-two' }], times: 1 }],
     });
     expect((await get(TARBALL)).status).toBe(200);
-    const wrong = await send('POST', `${API}/policy/simulate`, 'version: 1\nrules: [{ id: a, acton: deny }]');
+    const wrong = await send('POST', `${API}/policy/simulate`, 'version: 1\nrules: [{ id: a, acton: deny }]', YAML);
     expect(wrong).toMatchObject({ status: 400, text: expect.stringContaining('rules[0].acton') });
   });
 

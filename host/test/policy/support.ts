@@ -85,7 +85,8 @@ export async function serve(
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer> {
     const sent = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) };
-    const answer = await fetch(url + path, { method, headers, ...sent });
+    const type = body !== undefined && path.startsWith('/-/api/') && { 'content-type': 'application/json' };
+    const answer = await fetch(url + path, { method, headers: { ...type, ...headers }, ...sent });
     const text = await answer.text();
     const isJson = answer.headers.get('content-type')?.includes('json') === true;
     return { status: answer.status, text, json: isJson ? JSON.parse(text) : undefined, headers: answer.headers };

@@ -1,0 +1,79 @@
+import type { Logger } from '@entrepot/core';
+import type Router from '@koa/router';
+import type { Context, Middleware } from 'koa';
+import { answerProblem } from '../answer-error.js';
+import { sendJson } from '../send-json.js';
+import type { Access, Operation, OperationAnswer, OperationHandler, OperationRequest } from './operation.js';
+import { patternOf, readParameters, readQuery, readRequestBody } from './read-request.js';
+
+/** Admits callers to operations. */
+export type Guards = Readonly<Partial<Record<Access, Middleware>>>;
+
+/** The guard that admits everybody. */
+export const OPEN: Middleware = (_ctx, next) => next();
+
+/** The operations of a server: each is put on its route, behind its guard, and reads only what was declared. */
+export class Operations {
+  readonly #router: Router;
+  readonly #guards: Guards;
+  readonly #logger: Logger;
+  readonly #all: Operation[] = [];
+
+  constructor(router: Router, guards: Guards, logger: Logger) {
+    this.#router = router;
+    this.#guards = guards;
+    this.#logger = logger;
+  }
+
+  /** Those that were added. */
+  get all(): readonly Operation[] {
+    return this.#all;
+  }
+
+  /** Adds an operation, and its handler. */
+  add<const O extends Operation>(operation: O, handler: OperationHandler<NoInfer<O>>): void {
+    this.#all.push(operation);
+    const guard = this.#guards[operation.access];
+    if (guard === undefined) throw new Error(`${operation.id}: nobody admits callers to ${operation.access} here`);
+    const pattern = patternOf(operation);
+    this.#router[operation.method](routeOf(operation), async (ctx) => {
+      try {
+        await guard(ctx, async () => {
+          const request = {
+            parameters: readParameters(operation, pattern, ctx),
+            query: operation.asSent === true ? {} : readQuery(operation, ctx),
+            body: operation.asSent === true ? undefined : await readRequestBody(operation.body, ctx),
+            ctx,
+          };
+          send(ctx, operation, await handler(request as OperationRequest<O>));
+        });
+      } catch (error) {
+        ctx.respond = false;
+        answerProblem(error, ctx.res, this.#logger);
+      }
+    });
+  }
+}
+
+/** The path of an operation in the words of the router. */
+function routeOf({ path, slashes = [] }: Operation): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => (slashes.includes(name) ? `*${name}` : `:${name}`));
+}
+
+function send<O extends Operation>(ctx: Context, operation: O, answer: OperationAnswer<O>): void {
+  const { status, json, text, type } = answer as {
+    readonly status: number;
+    readonly json?: object;
+    readonly text?: string | Buffer;
+    readonly type?: string;
+  };
+  ctx.status = status;
+  if (json !== undefined) {
+    sendJson(ctx, json);
+    const { jsonType } = operation.replies[status] ?? {};
+    if (jsonType !== undefined) ctx.type = jsonType;
+  } else if (text !== undefined) {
+    ctx.body = text;
+    ctx.set('Content-Type', type as string);
+  } else ctx.body = null;
+}
