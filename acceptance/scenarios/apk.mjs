@@ -1,10 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { APK_KEY, ApkArchive } from '@entrepot/fixtures/apk-archive';
+import { ApkClient } from '@entrepot/fixtures/apk-client';
+import { outputOf } from '@entrepot/fixtures/run-command';
 import { isToolThere } from '@entrepot/fixtures/tools';
 import { ApkReader } from '../clients/apk.mjs';
-import { flipped, TRUSTING, withAddresses, withLinuxScene } from '../servers/linux-scene.mjs';
+import { flipped, succeeded, TRUSTING, withAddresses, withLinuxScene } from '../servers/linux-scene.mjs';
 import { note } from '../tally.mjs';
 import { changed, poisoned } from './linux-poison.mjs';
 import { judgedApk, linuxPolicy } from './linux-policy.mjs';
@@ -13,7 +15,7 @@ import { race } from './linux-race.mjs';
 /** @import { Tally } from '../tally.mjs' */
 
 /**
- * A reader that verifies as apk does, with openssl, behind a proxy of a signed repository of Alpine packages: with and without the repository,
+ * The apk of this machine, where it has one, and a reader that verifies as apk does, with openssl, behind a proxy of a signed repository of Alpine packages: with and without the repository,
  * while it is being changed, and with mirrors that are wrong.
  * @param {Tally} tally
  * @param {{ rounds: number, clients: number }} size of the race
@@ -23,6 +25,7 @@ export async function apk(tally, { rounds, clients }) {
     note('no openssl on this machine: apk is left out');
     return;
   }
+  if (!(await ApkClient.isThere())) note('no apk on this machine: a reader verifies in its place');
   await usual(tally);
   await linuxPolicy(tally, judgedApk);
   await poison(tally);
@@ -61,6 +64,21 @@ async function usual(tally) {
         assert.deepEqual([...index.keys()], ['hello', 'world']);
         for (const { name, bytes } of archive.packages)
           assert.deepEqual(await reader.fetch(/** @type {Map<string, string>} */ (index.get(name))), bytes);
+      });
+      if (!(await ApkClient.isThere())) return;
+      await tally.check(`apk: apk verifies and installs${when}`, async () => {
+        const place = join(folder, `apk${when.replaceAll(/\W/g, '')}`);
+        const client = await new ApkClient(place).open(`${server.url}/own/${dirname(archive.folder)}`, archive.keyring);
+        succeeded(await client.run('update'));
+        succeeded(await client.run('add', '--no-scripts', 'hello', 'world'));
+        assert.equal(await client.installed(), 'hello 1.0-r0\nworld 2.0-r1');
+      });
+      await tally.check(`apk: apk takes no index that another key would have to sign${when}`, async () => {
+        const place = join(folder, `apk-other${when.replaceAll(/\W/g, '')}`);
+        const url = `${server.url}/own/${dirname(archive.folder)}`;
+        const result = await (await new ApkClient(place).open(url, new ApkArchive().keyring)).run('update');
+        assert.notEqual(result.code, 0, outputOf(result));
+        assert.match(outputOf(result), /signature|UNTRUSTED/i);
       });
     };
     await all('');

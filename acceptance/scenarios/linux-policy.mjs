@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ApkArchive } from '@entrepot/fixtures/apk-archive';
+import { ApkClient } from '@entrepot/fixtures/apk-client';
 import { get } from '@entrepot/fixtures/get';
 import { PacmanArchive } from '@entrepot/fixtures/pacman-archive';
 import { Pacman } from '@entrepot/fixtures/pacman';
@@ -187,5 +188,21 @@ export async function judgedApk() {
   archive.add('libearth1', '1.1-r0', { source: 'earth' });
   for (const name of ['young', 'world', 'good']) archive.add(name, '1.1-r0');
   const [prefix, ecosystem] = ['pkg:apk/alpine-3.20/', 'Alpine:v3.20'];
-  return { type: 'apk', prefix, ecosystem, pointer: `${archive.folder}/APKINDEX.tar.gz`, archive, clients: {} };
+  /** @type {Judged['clients']} */
+  const clients = (await ApkClient.isThere())
+    ? {
+        apk: {
+          open: async (place, url) =>
+            void (await new ApkClient(place).open(`${url}/${dirname(archive.folder)}`, archive.keyring)),
+          install: async (place, name) => {
+            const client = new ApkClient(place);
+            const result = await client.run('add', '--no-scripts', name);
+            // It goes on wanting what it could not install.
+            if (result.code !== 0) await client.run('del', '--no-scripts', name);
+            return result;
+          },
+        },
+      }
+    : {};
+  return { type: 'apk', prefix, ecosystem, pointer: `${archive.folder}/APKINDEX.tar.gz`, archive, clients };
 }
