@@ -1,10 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { FileTable, rpmOrder, TableMaker, tableProgram } from '@entrepot/core/formats';
+import { describe, expect, it } from 'vitest';
+import { rpmOrder } from '@entrepot/core/formats';
 import { readPrimaryRows } from '../src/rpm/primary-rows.js';
 import { readListed, type ListedFile } from '../src/shared/listed.js';
 import { contentOf, primaryXml, rpmPackage, SUM } from './rpm-fixtures.js';
@@ -175,36 +172,4 @@ describe('a primary.xml that is refused', () => {
     const packed = gzipSync(Buffer.concat([Buffer.from('<metadata>'), Buffer.alloc(64 * 1024 * 1024, 32)]));
     await expect(read(packed)).rejects.toThrow(/a tag every/);
   });
-});
-
-it('makes a table of 60,000 packages that takes 4 MB at the most', async () => {
-  const rows = 60_000;
-  async function* stream() {
-    yield Buffer.from('<metadata>');
-    for (let at = 0; at < rows; at += 100) {
-      const names = Array.from({ length: 100 }, (_, more) => `hello-${at + more}`);
-      const places = names.map((name) => `<location href="Packages/h/${name}-1.0-3.el9.x86_64.rpm"/>`);
-      yield Buffer.from(names.map((name, one) => rpmPackage({ name, location: places[one] as string })).join(''));
-    }
-    yield Buffer.from('</metadata>');
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'entrepot-rpm-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const path = join(folder, 'table');
-  const started = performance.now();
-  await new TableMaker(() => tableProgram(readPrimaryRows)).write(
-    path,
-    'primary',
-    { size: 1, mediaType: 'x/y', stream },
-    {},
-  );
-  const table = await FileTable.open(path, 'primary');
-  const [memory, disk] = [table.weight / 1e6, statSync(path).size / 1e6];
-  console.log(
-    `${rows} rows: ${memory} MB of memory, ${disk} MB on disk, ${Math.round(performance.now() - started)} ms`,
-  );
-  expect(table.size).toBe(rows);
-  expect(readListed(table.get('Packages/h/hello-59999-1.0-3.el9.x86_64.rpm')!)).toMatchObject({ name: 'hello-59999' });
-  expect(memory).toBeLessThan(4);
-  table.close();
 });
