@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { APK_KEY, ApkArchive } from '@entrepot/fixtures/apk-archive';
 import { ApkClient } from '@entrepot/fixtures/apk-client';
@@ -27,6 +27,7 @@ export async function apk(tally, { rounds, clients }) {
   }
   if (!(await ApkClient.isThere())) note('no apk on this machine: a reader verifies in its place');
   await usual(tally);
+  if (await ApkClient.isThere()) await indexOfV3(tally);
   await linuxPolicy(tally, judgedApk);
   await poison(tally);
   await apkRace(tally, { rounds, clients });
@@ -88,6 +89,46 @@ async function usual(tally) {
     await all(', without its mirrors, after a restart');
     await tally.check('apk: no mirror was to be asked for what is cached', async () => {
       assert.equal(await server.metric('entrepot_upstream_requests_total'), 0);
+    });
+  });
+}
+
+/**
+ * An index of apk-tools 3 alone: passed on as it is, and not read.
+ * @param {Tally} tally
+ */
+async function indexOfV3(tally) {
+  await withLinuxScene('apk-v3', async ({ folder, mirrored, serve }) => {
+    const archive = new ApkArchive();
+    const { path, bytes } = archive.add('hello', '1.0-r0');
+    await writeFile(join(folder, 'hello-1.0-r0.apk'), bytes);
+    const index = join(folder, 'Packages.adb');
+    const words = ['mkndx', '--allow-untrusted', '--output', index, join(folder, 'hello-1.0-r0.apk')];
+    if ((await new ApkClient(folder).run(...words)).code !== 0) {
+      note('this apk is older than 3: its index is left out');
+      return;
+    }
+    const files = new Map([
+      [path, bytes],
+      [`${archive.folder}/Packages.adb`, await readFile(index)],
+    ]);
+    const signatures = { mode: 'off' };
+    const server = await serve({
+      denied: await mirrored('apk', () => files, { signatures }),
+      passed: await mirrored('apk', () => files, { signatures, unindexed: 'revalidate' }),
+    });
+    const install = async (/** @type {string} */ id) => {
+      const client = await new ApkClient(join(folder, id)).open(`v3 ${server.url}/${id}/${dirname(archive.folder)}`);
+      return { client, result: await client.run('--allow-untrusted', 'add', '--no-scripts', 'hello') };
+    };
+    await tally.check('apk: packages that an index of version 3 alone lists are refused', async () => {
+      const { result } = await install('denied');
+      assert.match(outputOf(result), /HTTP 404/);
+    });
+    await tally.check('apk: they are passed on where the configuration says so', async () => {
+      const { client, result } = await install('passed');
+      succeeded(result);
+      assert.equal(await client.installed(), 'hello 1.0-r0');
     });
   });
 }
