@@ -319,6 +319,25 @@ describe('a package that no mirror has any more', () => {
     expect((await rootsOf(scene))[0]?.date).toBe(START + MINUTE);
   });
 
+  it('is another one as soon as the list that says so is here', async () => {
+    const scene = await openScene({}, (archive) => archive.add('app', '1', { path: 'app.deb' }));
+    await scene.ask(POINTER);
+    await scene.text(`/${FOLDER}/Packages`);
+    const before = await scene.text('/app.deb');
+    const second = scene.archive.add('app', '2', { path: 'app.deb' });
+    await scene.publish(MINUTE);
+    const lists = [...scene.archive.files].filter(([path]) => path.includes('/binary-'));
+    for (const [path] of lists) scene.upstream.remove(`${UPSTREAM_PATH}/${path}`);
+    scene.clock.advance(120 * MINUTE);
+    await scene.ask(POINTER);
+    expect((await rootsOf(scene))[0]?.date).toBe(START + MINUTE);
+    expect(await scene.text('/app.deb')).toBe(before);
+    for (const [path, body] of lists) scene.upstream.serve(`${UPSTREAM_PATH}/${path}`, { body });
+    scene.clock.advance(MINUTE);
+    await scene.text(`/${FOLDER}/Packages`);
+    expect(await scene.text('/app.deb')).toBe(second.bytes.toString('latin1'));
+  });
+
   it('is not found where the newest index does not list it either', async () => {
     const scene = await openScene();
     await scene.ask(POINTER);

@@ -153,7 +153,7 @@ export class RepositoryProxy {
     return ownMirrors(root, name, current.id, asOf);
   }
 
-  /** The generation of a root that a client gets now. @param asked whether for the main document, or for one that belongs to it */
+  /** The generation of a root that a client gets now. @param isMain whether it asks for the main document, or for one that belongs to it */
   async #current(
     root: string,
     { asOf, isMain }: { readonly asOf: number | undefined; readonly isMain: boolean },
@@ -210,9 +210,10 @@ export class RepositoryProxy {
       return found === undefined || isNewestFirst ? found?.list : this.#inOrder(root, found.list, context, asOf);
     };
     // Hundreds of suites may be in one archive: the one that has listed it is looked at first, and as long as that is as it was, alone.
+    const kept = this.#keptIndexes(await context.keys(INDEXES));
     const lately = this.#rootOfPath.get(path);
     const [first] = (lately !== undefined && (await listOf(lately))) || [];
-    const known = first && this.#known.get(placeOf(path, lately, first));
+    const known = first && this.#known.get(placeOf(path, lately, first, kept));
     if (known !== undefined) return known;
     const states: RootState[] = [];
     for (const root of await this.#roots(context)) {
@@ -220,11 +221,11 @@ export class RepositoryProxy {
       const list = names.length === 0 ? undefined : await listOf(root);
       if (list !== undefined) states.push({ root, names, list });
     }
-    const found = await this.#find(path, states, this.#keptIndexes(await context.keys(INDEXES)), context);
+    const found = await this.#find(path, states, kept, context);
     if (found !== undefined) {
       const { route, state } = found;
       this.#rootOfPath.set(path, state.root);
-      this.#known.set(placeOf(path, state.root, state.list[0] as Generation), route);
+      this.#known.set(placeOf(path, state.root, state.list[0] as Generation, kept), route);
       if ('key' in route) this.#rootOfFound.set(route.key, state.root);
       return route;
     }
@@ -333,9 +334,9 @@ export class RepositoryProxy {
   }
 }
 
-/** Names a package by its path, and the generation of its root that is looked into first. */
-function placeOf(path: string, root: string | undefined, { id }: Generation): string {
-  return `${id} ${root} ${path}`;
+/** Names a package by its path, by the generation of its root that is looked into first, and by the lists that are here. */
+function placeOf(path: string, root: string | undefined, { id }: Generation, kept: ReadonlySet<string>): string {
+  return `${id} ${kept.size} ${root} ${path}`;
 }
 
 /** Leaves out what is not there. @throws other errors */
