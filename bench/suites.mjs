@@ -5,6 +5,8 @@ import { scenarios as ociScenarios } from './oci/scenarios.mjs';
 import * as ociServers from './oci/servers.mjs';
 import { scenarios as helmScenarios } from './helm/scenarios.mjs';
 import * as helmServers from './helm/servers.mjs';
+import { scenarios as cargoScenarios } from './cargo/scenarios.mjs';
+import * as cargoServers from './cargo/servers.mjs';
 import { scenarios as debScenarios } from './deb/scenarios.mjs';
 import * as debServers from './deb/servers.mjs';
 import { scenarios as rpmScenarios } from './rpm/scenarios.mjs';
@@ -81,6 +83,15 @@ export const SUITES = {
     runs: 3,
     deadline: 20 * MINUTE,
     results: 'RESULTS-helm.md',
+  },
+  cargo: {
+    servers: Object.values(cargoServers),
+    scenarios: cargoScenarios,
+    launchOrigin: (_temporary, ...argv) => launchOrigin(programAt('cargo/origin.mjs'), [String(ROUND_TRIP), ...argv]),
+    remarks: REMARKS,
+    runs: 3,
+    deadline: 15 * MINUTE,
+    results: 'RESULTS-cargo.md',
   },
   deb: {
     servers: Object.values(debServers),

@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool } from '@entrepot/fixtures/tools';
 import { note } from '../tally.mjs';
-import { hasCargo } from './cargo.mjs';
+import { hasCargo } from '@entrepot/fixtures/cargo';
 import { CLIENTS, yarn1Home } from './npm.mjs';
 import { hasPython, pythonCommand, pythonOfMachine } from './python.mjs';
 

@@ -6,7 +6,7 @@ import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 import { Apt } from '@entrepot/fixtures/apt';
 import { Pacman } from '@entrepot/fixtures/pacman';
 import { rpmClients } from '@entrepot/fixtures/rpm-clients';
-import { cargoVersion, newHome, newProject, runCargo } from './cargo.mjs';
+import { cargoVersion, newHome, newProject, runCargo } from '@entrepot/fixtures/cargo';
 import { forget, runGo } from './go.mjs';
 import { tryHelm } from './helm.mjs';
 import { runClient } from './npm.mjs';

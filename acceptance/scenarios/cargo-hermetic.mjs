@@ -5,11 +5,12 @@ import { fixtureCrate } from '@entrepot/fixtures/cargo-crates';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf } from '@entrepot/fixtures/run-command';
 import { emptied, withScratch } from '@entrepot/fixtures/scratch';
-import { hasCargo, newHome, newProject, runCargo } from '../clients/cargo.mjs';
+import { hasCargo, newHome, newProject, runCargo } from '@entrepot/fixtures/cargo';
 import { CargoIndex } from '../servers/cargo-index.mjs';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 import { cargoHosted } from './cargo-hosted.mjs';
+import { cargoPolicy } from './cargo-policy.mjs';
 
 /** @import { FixtureCrate } from '@entrepot/fixtures/cargo-crates' */
 /** @import { Tally } from '../tally.mjs' */
@@ -50,6 +51,7 @@ export async function cargoHermetic(tally) {
     try {
       await proxied(tally, folder, upstream);
       await judged(tally, folder, upstream);
+      await cargoPolicy(tally, folder, upstream);
       await tampered(tally, folder, upstream);
     } finally {
       await upstream.stop();

@@ -4,14 +4,14 @@ import { fixtureCrate, publication } from '@entrepot/fixtures/cargo-crates';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf } from '@entrepot/fixtures/run-command';
 import { emptied } from '@entrepot/fixtures/scratch';
-import { newHome, newProject, runCargo } from '../clients/cargo.mjs';
+import { newHome, newProject, runCargo } from '@entrepot/fixtures/cargo';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 
 /** Publications at the same time. */
 const AT_ONCE = 20;
-const [CI, READER] = ['ci:password-of-ci', 'host:password-of-host'];
+const [CI, READER, TEAM] = ['ci:password-of-ci', 'host:password-of-host', 'team:password-of-team'];
 
 /**
  * Registries of one's own: cargo publishes, yanks and builds with a token, and is refused without one.
@@ -23,6 +23,7 @@ export async function cargoHosted(tally, folder) {
   const users = {
     ci: { password: '${env:CI_PASSWORD}', may: 'write' },
     host: { password: '${env:HOST_PASSWORD}', may: 'read' },
+    team: { password: '${env:TEAM_PASSWORD}', may: 'write', names: ['team-*'] },
   };
   const server = new EntrepotServer({
     folder: place,
@@ -31,7 +32,7 @@ export async function cargoHosted(tally, folder) {
       open: { type: 'cargo', kind: 'hosted', access: { anonymous: 'read', users } },
       closed: { type: 'cargo', kind: 'hosted', access: { anonymous: 'none', users } },
     },
-    env: { CI_PASSWORD: 'password-of-ci', HOST_PASSWORD: 'password-of-host' },
+    env: { CI_PASSWORD: 'password-of-ci', HOST_PASSWORD: 'password-of-host', TEAM_PASSWORD: 'password-of-team' },
   });
   const home = join(place, 'home');
   const registries = { open: `${server.url}/open`, closed: `${server.url}/closed` };
@@ -82,6 +83,47 @@ export async function cargoHosted(tally, folder) {
         },
       );
     }
+    await tally.check('hosted cargo: a user for some names publishes and yanks those alone', async () => {
+      for (const name of ['team-tools', 'other-tools']) {
+        await newProject(join(place, name), { name, dependencies: '' });
+        for (const [args, expected] of /** @type {const} */ ([
+          [['publish', '--allow-dirty', '--no-verify'], /Published/],
+          [['yank', `${name}@0.1.0`], /Yank/],
+          [['yank', '--undo', `${name}@0.1.0`], /Unyank/],
+          [['owner', '--list', name], /team/],
+        ])) {
+          const result = await cargo(name, [...args, '--registry', 'closed'], TEAM);
+          const isHis = name === 'team-tools';
+          assert.equal(result.code === 0, isHis, outputOf(result));
+          assert.match(
+            `${result.stdout}\n${result.stderr}`,
+            isHis ? expected : /team may not (write to|read from)/,
+            outputOf(result),
+          );
+        }
+      }
+      // What is of somebody else, he changes no more than what is not there.
+      for (const [method, path] of /** @type {const} */ ([
+        ['DELETE', 'lib-closed/0.1.0/yank'],
+        ['PUT', 'lib-closed/0.1.0/unyank'],
+        ['PUT', 'lib-closed/owners'],
+        ['DELETE', 'lib-closed/owners'],
+        ['GET', 'lib-closed/owners'],
+      ])) {
+        const answer = await get(`${registries.closed}/api/v1/crates/${path}`, {
+          method,
+          headers: { authorization: TEAM },
+          ...(method !== 'GET' && path.endsWith('owners') && { body: '{"users":["team"]}' }),
+        });
+        assert.equal(answer.status, 403, `${method} ${path}: ${answer.status} ${answer.body.toString()}`);
+      }
+      const own = fixtureCrate({ name: 'lib-closed', version: '0.2.0' });
+      const taken = await put(registries.closed, own, TEAM);
+      assert.equal(taken.status, 403, taken.body.toString());
+      const index = await get(`${registries.closed}/li/b-/lib-closed`, { headers: { authorization: CI } });
+      assert.equal(index.body.toString().trim().split('\n').length, 1);
+      assert.match(index.body.toString(), /"yanked":false/);
+    });
     await tally.check(
       `hosted cargo: ${AT_ONCE} publications at once lose nothing, and cargo builds with all of them`,
       async () => {
@@ -144,7 +186,14 @@ export async function cargoHosted(tally, folder) {
   }
 }
 
-/** Publishes without looking first. @param {string} url @param {import('@entrepot/fixtures/cargo-crates').FixtureCrate} crate */
-function put(url, crate) {
-  return get(`${url}/api/v1/crates/new`, { method: 'PUT', headers: { authorization: CI }, body: publication(crate) });
+/**
+ * Publishes without looking first.
+ * @param {string} url @param {import('@entrepot/fixtures/cargo-crates').FixtureCrate} crate @param {string} [token]
+ */
+function put(url, crate, token = CI) {
+  return get(`${url}/api/v1/crates/new`, {
+    method: 'PUT',
+    headers: { authorization: token },
+    body: publication(crate),
+  });
 }

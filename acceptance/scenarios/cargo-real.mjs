@@ -4,25 +4,37 @@ import { join } from 'node:path';
 import { get } from '@entrepot/fixtures/get';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
-import { hasCargo, newHome, newProject, runCargo } from '../clients/cargo.mjs';
+import { cargoProgram, hasCargo, newHome, newProject, runCargo } from '@entrepot/fixtures/cargo';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 
+/** A tree of this size is a large one. */
+const LARGE = 900;
 /**
  * Programs with a lockfile of their own, which are published as crates.
- * @type {readonly { name: string, version: string, builds?: boolean }[]}
+ * @type {readonly { name: string, version: string, builds?: boolean, least?: number }[]}
  */
 const PROGRAMS = [
   { name: 'ripgrep', version: '14.1.1', builds: true },
-  { name: 'nu', version: '0.100.0' },
+  { name: 'deno', version: '2.9.8', least: LARGE },
 ];
-/** Libraries with large trees, resolved anew. */
+/**
+ * Trees that are resolved anew.
+ * @type {readonly { name: string, dependency: string, least?: number }[]}
+ */
 const LIBRARIES = [
   { name: 'tokio', dependency: 'tokio = { version = "1", features = ["full"], registry = "here" }' },
-  { name: 'bevy', dependency: 'bevy = { version = "0.14", registry = "here" }' },
+  { name: 'deno', dependency: 'deno = { version = "=2.9.8", registry = "here" }', least: LARGE },
 ];
+/** A tree that a cargo of 2022 can read. */
+const OLD_TREE = 'serde_json = "=1.0.96"\nitoa = "=1.0.6"\nryu = "=1.0.13"\nserde = "=1.0.160"';
+/**
+ * What cargo does by itself. Over plain http it asks for one thing after the other, and what has waited for 30 seconds has timed out:
+ * from a slow upstream, a large tree needs its retries.
+ */
+const STOCK = { CARGO_NET_RETRY: '3' };
 /** Settings with which documents stay fresh while the scenario runs. */
 const CACHE = { index: { freshFor: '1d' }, config: { freshFor: '1d' } };
 
@@ -43,21 +55,25 @@ export async function cargoReal(tally) {
     const home = join(folder, 'home');
     const replaced = { registries: { here: url }, replaces: 'here' };
     const beside = { registries: { here: url } };
+    const [today, old] = [await cargoProgram('cargo-1.96'), await cargoProgram('cargo-1.65')];
+    /** What is run instead of the cargo of this machine. @type {import('@entrepot/fixtures/cargo').CargoProgram | undefined} */
+    let program;
 
     /**
      * Fetches a tree into an empty home, and gives its lockfile.
-     * @param {string} project @param {readonly string[]} args @param {Parameters<typeof newHome>[1]} settings
+     * @param {string} project @param {readonly string[]} args @param {Parameters<typeof newHome>[1]} settings @param {number} [least]
      */
-    async function fetched(project, args, settings) {
+    async function fetched(project, args, settings, least = 1) {
       await newHome(home, settings);
       const started = performance.now();
-      const result = await runCargo(['fetch', ...args], { home, project, timeout: 900_000 });
+      const result = await runCargo(['fetch', ...args], { home, project, timeout: 900_000, program, settings: STOCK });
       assert.equal(result.code, 0, outputOf(result));
       const lock = await readFile(join(project, 'Cargo.lock'), 'utf8');
       const crates = lock.split('[[package]]').length - 2;
       note(
         `${project.slice(folder.length + 1)}: ${crates} crates in ${((performance.now() - started) / 1000).toFixed(1)} s`,
       );
+      assert.ok(crates >= least, `${least} crates were expected, found ${crates}`);
       return lock;
     }
 
@@ -76,38 +92,60 @@ export async function cargoReal(tally) {
 
     /** @param {string} when @param {boolean} resolves */
     async function everything(when, resolves) {
-      for (const program of PROGRAMS) {
-        await tally.check(`cargo: ${program.name} ${program.version} with its own lockfile, ${when}`, async () => {
-          const project = await unpacked(program);
-          await fetched(project, ['--locked'], replaced);
-          if (program.builds !== true) return;
-          const result = await runCargo(['build', '--locked'], { home, project, timeout: 900_000 });
+      for (const wanted of PROGRAMS) {
+        await tally.check(`cargo: ${wanted.name} ${wanted.version} with its own lockfile, ${when}`, async () => {
+          const project = await unpacked(wanted);
+          await fetched(project, ['--locked'], replaced, wanted.least);
+          if (wanted.builds !== true) return;
+          const result = await runCargo(['build', '--locked'], { home, project, timeout: 900_000, program });
           assert.equal(result.code, 0, outputOf(result));
         });
       }
-      for (const { name, dependency } of LIBRARIES) {
+      for (const { name, dependency, least } of LIBRARIES) {
         await tally.check(`cargo: the tree of ${name} from a registry beside it, ${when}`, async () => {
-          const project = join(folder, name);
+          const project = join(folder, `${name}-tree`);
           if (resolves) {
             await mkdir(project, { recursive: true });
             await newProject(project, { dependencies: dependency });
           }
           const before = resolves ? undefined : await readFile(join(project, 'Cargo.lock'), 'utf8');
           await rm(join(project, 'Cargo.lock'), { force: true });
-          const lock = await fetched(project, [], beside);
+          const lock = await fetched(project, [], beside, least);
           if (before !== undefined) assert.equal(lock, before);
         });
       }
     }
 
+    /** @param {string} when */
+    async function ofOldCargo(when) {
+      if (old === undefined) return;
+      program = old;
+      for (const settings of [replaced, beside]) {
+        const how = settings === replaced ? 'in place of it' : 'beside it';
+        await tally.check(`cargo: a small tree by cargo 1.65 and its unstable reader, ${how}, ${when}`, async () => {
+          const project = join(folder, 'old');
+          const registry = settings === replaced ? '$1' : '{ version = $1, registry = "here" }';
+          await newProject(project, { dependencies: OLD_TREE.replaceAll(/(?<== )(".*")/g, registry) });
+          await fetched(project, [], { ...settings, isOld: true });
+        });
+      }
+      program = undefined;
+    }
+
     try {
       if (!(await tally.check('cargo: the server finds the registry of this machine', () => server.start()))) return;
       await everything('from the registry', true);
+      await ofOldCargo('from the registry');
       note(`${await server.metric('entrepot_upstream_requests_total')} upstream requests`);
       await server.stop();
       server.repositories = { crates: { type: 'cargo', upstream: 'http://127.0.0.1:9', cache: CACHE } };
       await server.start();
       await everything('with the upstream refused', false);
+      await ofOldCargo('with the upstream refused');
+      if (today !== undefined) {
+        program = today;
+        await everything('by cargo 1.96, with the upstream refused', false);
+      }
       await tally.check('cargo: the upstream was asked for nothing', async () => {
         assert.equal(await server.metric('entrepot_upstream_requests_total'), 0);
       });

@@ -1,6 +1,7 @@
 import { get } from '@entrepot/fixtures/get';
 import { sha256 } from '@entrepot/fixtures/deb-archive';
 import { GO_SUBJECT, IMAGE, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
+import { cargoDoors } from '../clients/cargo-doors.mjs';
 
 /** @import { PolicyUpstreams } from '../servers/policy-upstreams.mjs' */
 /** @import { Answer } from '@entrepot/fixtures/get' */
@@ -107,14 +108,7 @@ function doorsTo(upstreams, version, { isMalicious }) {
     ...documents('Helm', ['/helm/index.yaml', '/helm/index.json', '/helm/index.yaml?x=1'], ['*/*', 'application/json']),
     ...artifacts(
       'Cargo',
-      [SUBJECT, 'Subject', '%73ubject'].flatMap((name) => [
-        `/cargo/api/v1/crates/${name}/${version}/download`,
-        `/cargo/api/v1/crates/${name}/${version}/download?x=1`,
-        `/cargo/api/v1/crates/${name}/${version.replace('.', '%2E')}/download`,
-        `/cargo/api/v1/crates/${name}/${version}/${cksum}/download`,
-        `/cargo/api/v1/crates/${name}/${version}/${cksum.toUpperCase()}/download`,
-        `/cargo/crates/${name}/${name}-${version}.crate`,
-      ]),
+      cargoDoors({ name: SUBJECT, version, cksum }).map((door) => `/cargo${door}`),
     ),
     ...debDoors(upstreams, version),
     ...artifacts('RPM', linuxWays('/rocky', pathIn(upstreams.rpm?.archive.files, `/${SUBJECT}-${version}-`))),

@@ -13,7 +13,7 @@ import {
 } from '@entrepot/fixtures/policy-packages';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
-import { hasCargo } from '../clients/cargo.mjs';
+import { hasCargo } from '@entrepot/fixtures/cargo';
 import { goClients } from '../clients/go.mjs';
 import { settleMessages } from '../clients/message-table.mjs';
 import {

@@ -28,6 +28,9 @@ export class CargoIndex extends Origin {
     if (path === 'config.json') return Buffer.from(JSON.stringify({ dl: `${this.url}/dl`, api: this.url }));
     const lines = this.crates.filter(({ name }) => indexPath(name) === path).map(({ line }) => `${line}\n`);
     if (lines.length > 0) return Buffer.from(lines.join(''));
+    const told = this.crates.filter(({ name }) => path === `api/v1/crates/${name}`);
+    if (told.length > 0)
+      return Buffer.from(JSON.stringify({ versions: told.map(({ version, license }) => ({ num: version, license })) }));
     return this.crates.find(({ name, version }) => path === `dl/${name}/${version}/download`)?.archive;
   }
 }

@@ -4,6 +4,7 @@ import type { AnyDeclaredPlugin } from '../plugin/protocol.js';
 import type { LocalResource, BoundResource } from './request/resource.js';
 import { printable } from './policy/denial.js';
 import { requestHead } from './request/request-head.js';
+import type { RequestContext } from './request/request-context.js';
 import type { EngineRequest } from './request/request.js';
 import type { RepositoryDefinition } from './store/repository.js';
 
@@ -25,6 +26,21 @@ export function neededFor(
     ...(right === 'write' && ofChange(request)),
   };
   return access.isOpen(need) ? undefined : need;
+}
+
+/**
+ * Checks the names of what a change puts, where they stood in its body.
+ * @throws EntrepotError `forbidden` or `unauthorized` for a caller who may not change one of them
+ */
+export function authorizeNames(
+  definition: RepositoryDefinition,
+  { request, caller }: RequestContext,
+  names: Iterable<string>,
+): void {
+  for (const name of names) {
+    const need: AccessNeed = { right: 'write', name, ...ofChange(request) };
+    if (!definition.access.isOpen(need)) authorize(definition, request, need, caller);
+  }
 }
 
 /**

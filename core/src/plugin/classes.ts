@@ -514,7 +514,11 @@ export interface ChangeClass<Self = unknown> {
   readonly about: string;
   /** `put` reads the body; `delete` and `link` do not. */
   readonly action: 'put' | 'delete' | 'link';
-  readonly policy?: Pick<PolicyFacts<Self>, 'accessName'> | undefined;
+  /**
+   * `forAnyName`: the names stand in the body, so a grant for any name suffices to send it. What `make` puts is taken where the caller
+   * has a grant for the names of its coordinates.
+   */
+  readonly policy?: Pick<PolicyFacts<Self>, 'accessName' | 'forAnyName'> | undefined;
   /** Bounds of the change. */
   readonly bounds: ChangeBounds<Self>;
   /**

@@ -132,3 +132,44 @@ describe('authorize', () => {
     expect((await free.ask(READ)).headers['cache-control']).toBe('public, max-age=60');
   });
 });
+
+describe('a change whose names stand in its body', () => {
+  const listed = changeClass({
+    about: 'An upload of a list of names.',
+    action: 'put',
+    policy: { forAnyName: true },
+    bounds: { of: 'file', maxBytes: 100 },
+    async make(_resource, content) {
+      const names = Buffer.from(await content.bytes(100))
+        .toString()
+        .split(' ')
+        .filter(Boolean);
+      const file = { bytes: Buffer.from('x'), mediaType: 'text/plain' };
+      return {
+        create: names.map((name) => ({ ...file, key: `${name}/1`, coordinates: { ecosystem: 'images', name } })),
+      };
+    },
+  });
+  const { hosted } = images;
+  const plugin = {
+    ...images,
+    names: { pattern: () => () => false },
+    hosted: { ...hosted, classes: { ...hosted?.classes, put: listed } },
+  } as typeof images;
+  const writes = ({ right, name, anyName }: AccessNeed): boolean =>
+    right === 'write' && (anyName === true || name === 'a');
+  const access = guarded({ authenticate: async () => ({ name: 'writer', may: writes }) });
+
+  it.each([
+    ['a', 201],
+    ['b', 403],
+    ['a b', 403],
+    ['', 500],
+  ])('with the names "%s" is %i', async (body, status) => {
+    const repository = await openTestRepository({ plugin, definition: { kind: 'hosted', access } });
+    onTestFinished(() => repository.close());
+    expect((await repository.ask({ method: 'PUT', path: '/list/all', body })).status).toBe(status);
+    const kept = await Promise.all(['a/1', 'b/1'].map((key) => repository.entries.find('test', key)));
+    expect(kept.map((entry) => entry?.key)).toEqual([status === 201 ? 'a/1' : undefined, undefined]);
+  });
+});

@@ -95,6 +95,51 @@ describe('a promised artifact', () => {
   });
 });
 
+describe('a new document that is rendered', () => {
+  const PAGE = 'a page';
+  const SHOWN = 'A PAGE\nhttps://packages.example.com/test';
+
+  async function openPage(): Promise<Awaited<ReturnType<typeof openSlow>>> {
+    const slow = await openSlow({});
+    slow.upstream.serve('/text/page', { body: PAGE, mediaType: 'text/plain', etag: '"1"' });
+    return slow;
+  }
+
+  it('is whole before it is kept, and says of itself what it says once it is', async () => {
+    const slow = await openPage();
+    const answer = await slow.get('/text/page');
+    expect([answer.outcome.name, await answer.text()]).toEqual(['miss', SHOWN]);
+    expect(await slow.entries.find('test', 'text/page')).toBeUndefined();
+    const next = slow.get('/text/page');
+    slow.keep();
+    expect([(await next).outcome.name, await (await next).text()]).toEqual(['hit', SHOWN]);
+    const { 'X-Cache': _miss, 'Cache-Status': _how, ...told } = answer.headers;
+    expect((await next).headers).toMatchObject(told);
+    expect(requests(slow, '/text/page')).toBe(1);
+  });
+
+  it('that could not be kept is fetched again', async () => {
+    const slow = await openPage();
+    expect(await (await slow.get('/text/page')).text()).toBe(SHOWN);
+    const next = slow.get('/text/page');
+    slow.fail();
+    expect([(await next).outcome.name, await (await next).text()]).toEqual(['miss', SHOWN]);
+    expect(requests(slow, '/text/page')).toBe(2);
+  });
+
+  it('is kept first where another copy of it was', async () => {
+    const harness = await openHarness({ document: { freshFor: 1000 } });
+    harness.upstream.serve('/text/page', { body: 'before', mediaType: 'text/plain', etag: '"0"' });
+    await (await harness.get('/text/page')).text();
+    await (await harness.get('/text/page')).text();
+    harness.upstream.serve('/text/page', { body: PAGE, mediaType: 'text/plain', etag: '"1"' });
+    harness.clock.advance(2000);
+    const { digest } = (await harness.entries.find('test', 'text/page')) ?? expect.fail();
+    expect(await (await harness.get('/text/page')).text()).toBe(SHOWN);
+    expect((await harness.entries.find('test', 'text/page'))?.digest).not.toBe(digest);
+  });
+});
+
 it.each([10, 300_000])('keeps %i bytes that nothing promises before they are whole for anybody', async (size) => {
   const slow = await openSlow({});
   slow.upstream.serve('/files/a', { body: patterned(size) });

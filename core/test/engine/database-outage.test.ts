@@ -34,6 +34,8 @@ describe.each(['read-only', 'down', 'hangs'] as const)('a database that is %s', 
     const paths = ['/files/a', '/raw/page', '/text/page'];
     for (const path of paths) upstream.serve(path, { body: 'one', etag: '"1"', mediaType: 'text/plain' });
     for (const path of paths) await (await get(path)).bytes();
+    // Whoever asks again waits until it is kept.
+    for (const path of paths) await get(path);
     be(trouble);
     for (const path of paths) expect(await get(path)).toMatchObject({ status: 200, headers: { 'X-Cache': 'HIT' } });
     clock.advance(2000);

@@ -387,6 +387,8 @@ describe('a document whose bytes are lost', () => {
     const first = await open({});
     publish(first);
     await (await first.get('/index')).text();
+    // Whoever asks again waits until it is kept.
+    await first.get('/index');
     const { digest } = (await first.entries.find('test', 'index')) ?? expect.fail();
     await first.blobs.delete(digest);
     const later = await open({ policy: COOLDOWN(), shared: first });

@@ -89,6 +89,8 @@ export const HOSTED_CLASSES = {
   publish: changeClass<CargoHosted>({
     about: 'Publications of versions: `cargo publish`.',
     action: 'put',
+    // Whose version it is stands in the body alone.
+    policy: { forAnyName: true },
     bounds: { of: 'crate', maxBytes: (_resource, { options }) => options.maxUploadSize },
     async make(_resource, content, { find }, { clock }): Promise<HostedChange> {
       const { metadata, sha256, slice } = await readPublication(content);

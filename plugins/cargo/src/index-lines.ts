@@ -1,4 +1,4 @@
-import type { ArtifactDescription, Content, DocumentBytes, Parsed, RenderRequest } from '@entrepot/core';
+import type { Content, DocumentBytes, PackageCoordinates, Parsed, RenderRequest } from '@entrepot/core';
 import { parseHex } from '@entrepot/core';
 import {
   createJsonScanner,
@@ -10,34 +10,17 @@ import {
   WorkTurns,
   type Fields,
 } from '@entrepot/core/formats';
-import { coordinatesOf } from './crate-name.js';
+import { VersionList, type VersionLine } from './version-list.js';
 
 /** The largest document of one crate, in bytes. */
 export const LARGEST_INDEX = 64 * 1024 * 1024;
 /** The longest line of it, in bytes: one version. */
 export const LONGEST_LINE = 1024 * 1024;
-/** A description in memory, in bytes, about. */
-const DESCRIPTION_WEIGHT = 600;
 const LINE_END = 0x0a;
-
-/** A version of a crate, as the index of a registry lists it. */
-export interface ListedVersion {
-  readonly key: string;
-  readonly name: string;
-  readonly version: string;
-  readonly description: ArtifactDescription;
-}
 
 /** The versions of one crate, one for each line that is not empty, in their order. */
 export interface CrateIndex extends Parsed {
-  readonly versions: readonly ListedVersion[];
-  /** The sum of a version, as hexadecimal digits. `undefined`: it is not listed. */
-  sumOf(version: string): string | undefined;
-}
-
-/** The key of the bytes of a version: `name` in any case. With another sum they are other bytes. */
-export function crateKey(name: string, version: string, sha256: string): string {
-  return `crate/${name.toLowerCase()}/${version}/${sha256}`;
+  readonly versions: VersionList;
 }
 
 /**
@@ -51,25 +34,19 @@ export async function parseIndex(
   content: Content,
   licences: ReadonlyMap<string, string> = new Map(),
 ): Promise<CrateIndex> {
-  const versions: ListedVersion[] = [];
-  const byKey = new Map<string, ArtifactDescription>();
-  const sums = new Map<string, string>();
+  const lines: VersionLine[] = [];
   const turns = new WorkTurns();
   for await (const line of linesOf(crate, content)) {
     if (isEmpty(line)) continue;
-    const version = readLine(crate, line, licences);
-    versions.push(version);
-    byKey.set(version.key, version.description);
-    // Of two lines for one version the first counts, where nobody says which.
-    if (!sums.has(version.version)) sums.set(version.version, version.description.integrity[0]?.hex as string);
+    lines.push(readLine(crate, line));
     if (turns.over) await turns.next();
   }
+  const versions = new VersionList(crate, lines, licences);
   return {
-    weight: versions.length * DESCRIPTION_WEIGHT,
+    weight: versions.weight,
     versions,
-    sumOf: (version) => sums.get(version),
-    describe: (key) => byKey.get(key),
-    descriptions: () => byKey,
+    describe: (key) => versions.describe(key),
+    descriptions: () => versions.descriptions(),
   };
 }
 
@@ -80,8 +57,9 @@ export async function renderIndex(
 ): Promise<DocumentBytes> {
   const refused = new Set<number>();
   const turns = new WorkTurns();
-  for (const [place, { name, version, description }] of versions.entries()) {
-    if (!admits(coordinatesOf(name, version), description)) refused.add(place);
+  for (let place = 0; place < versions.length; place += 1) {
+    const description = versions.at(place);
+    if (!admits(description.coordinates as PackageCoordinates, description)) refused.add(place);
     if (turns.over) await turns.next();
   }
   return refused.size === 0 ? content.stream() : yankedAt(refused, resource.coordinates?.name ?? '', content);
@@ -148,24 +126,22 @@ function isEmpty(line: Buffer): boolean {
   return line.length < 3 && line.toString('latin1').trim() === '';
 }
 
-function readLine(crate: string, line: Buffer, licences: ReadonlyMap<string, string>): ListedVersion {
+function readLine(crate: string, line: Buffer): VersionLine {
   const fields = parseLine(crate, line);
   const [name, version, cksum] = ['name', 'vers', 'cksum'].map((key) => textOf(fields[key]));
   if (name?.toLowerCase() !== crate) throw malformed(crate, 'a line names another crate');
   if (version === undefined || !/^[\x21-\x7e]{1,512}$/.test(version))
     throw malformed(crate, 'a line has no version ("vers")');
-  const integrity = parseHex('sha256', cksum ?? '');
-  if (integrity === undefined) throw malformed(crate, `${version} has no SHA-256 ("cksum")`);
-  const coordinates = coordinatesOf(name, version);
-  const licence = licences.get(version);
-  const description = {
-    integrity: [integrity],
-    coordinates,
-    own: { name, version },
-    ...factsOf(fields),
-    ...(licence !== undefined && { licenses: [licence] }),
+  const sum = parseHex('sha256', cksum ?? '');
+  if (sum === undefined) throw malformed(crate, `${version} has no SHA-256 ("cksum")`);
+  return {
+    name,
+    version,
+    sha256: sum.hex,
+    isYanked: fields['yanked'] === true,
+    links: textOf(fields['links']) !== undefined,
+    publishedAt: Date.parse(textOf(fields['pubtime']) ?? ''),
   };
-  return { key: crateKey(name, version, integrity.hex), name, version, description };
 }
 
 function parseLine(crate: string, line: Buffer): Fields {
@@ -177,14 +153,4 @@ function parseLine(crate: string, line: Buffer): Fields {
   }
   if (!isRecord(fields)) throw malformed(crate, 'a line is not a JSON object');
   return fields;
-}
-
-function factsOf(fields: Fields): Partial<ArtifactDescription> {
-  const publishedAt = Date.parse(textOf(fields['pubtime']) ?? '');
-  return {
-    yanked: fields['yanked'] === true,
-    ...(!Number.isNaN(publishedAt) && { publishedAt }),
-    // A crate that links a native library must have a build script; of others the index says nothing.
-    ...(textOf(fields['links']) !== undefined && { installScripts: true }),
-  };
 }

@@ -61,7 +61,7 @@ export const PROXY_CLASSES = {
       cargo,
     ) {
       const index = await document<CrateIndex>(cargo.index(name));
-      const sha256 = index.document.sumOf(version);
+      const sha256 = index.document.versions.sumOf(version);
       return sha256 === undefined ? undefined : crateOf({ name, version, sha256 });
     },
   }),

@@ -12,8 +12,8 @@ import {
 import { textOf } from '@entrepot/core/formats';
 import { coordinatesOf, crateOfPath, indexPath, isCrateName, isVersion } from './crate-name.js';
 import { refusal } from './errors.js';
-import { crateKey } from './index-lines.js';
 import { crateUrl, loginPage, parseConfig, sendsToken, type CratePlace } from './registry-config.js';
+import { crateKey } from './version-list.js';
 
 /** The scope of the upstream that has the API of a registry. */
 export const API_SCOPE = 'api';

@@ -1,3 +1,4 @@
+import type { Access, AccessNeed } from '@entrepot/core';
 import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import plugin from '../src/index.js';
@@ -215,5 +216,35 @@ describe('a token', () => {
     ['', undefined],
   ])('%j stands for %j', (token, expected) => {
     expect(credentials({ header: (name) => (name === 'authorization' ? token : undefined) })).toBe(expected);
+  });
+});
+
+describe('a user for some names', () => {
+  const mayChange = ({ right, name = '', anyName }: AccessNeed): boolean =>
+    right === 'read' || anyName === true || name.startsWith('team-');
+  const access: Access = {
+    knowsCallers: true,
+    isOpen: () => false,
+    authenticate: async () => ({ name: 'team', may: mayChange }),
+    challenge: () => 'Cargo',
+  };
+
+  it('publishes and yanks those alone, whatever the URL says', async () => {
+    await repository.close();
+    repository = await openTestRepository({ plugin, definition: { kind: 'hosted', access } });
+    const versionPath = (name: string): string => `/api/v1/crates/${name}/1.0.0`;
+    for (const [name, status] of [
+      ['team-a', 200],
+      ['other', 403],
+      ['Team_b', 403],
+    ] as const) {
+      expect((await ask(publish(name, '1.0.0'))).status).toBe(status);
+      expect((await ask({ method: 'DELETE', path: `${versionPath(name)}/yank` })).status).toBe(status);
+      expect((await ask({ method: 'PUT', path: `${versionPath(name)}/unyank` })).status).toBe(status);
+    }
+    const kept = await repository.entries.list('test', { prefix: '', limit: 10 });
+    expect(
+      kept.filter(({ coordinates }) => coordinates !== undefined).map(({ coordinates }) => coordinates?.name),
+    ).toEqual(['team-a']);
   });
 });

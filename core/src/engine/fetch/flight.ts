@@ -118,6 +118,8 @@ export class Flight implements SharedFlight {
     this.#isAhead = true;
     this.#spool?.seal();
     this.#ahead.resolve(entry);
+    // All of it is here.
+    this.#arriving.resolve(undefined);
   }
 
   /** Lets clients have a document while it arrives. */

@@ -68,12 +68,16 @@ export class Publication {
   }
 
   /**
-   * Whether clients may have the last bytes before they are kept: where the ecosystem promised just these. No copy that another
-   * replica keeps meanwhile can be a different one. Others are kept first, for then the first copy stays.
+   * Whether clients may have the whole before it is kept: an artifact where the ecosystem promised just these bytes, since no copy
+   * that another replica keeps meanwhile can be a different one, and a new document, of which the last copy counts. Others are kept
+   * first, for then the first copy stays.
    */
   mayGoAhead({ integrity }: Entry): boolean {
     const { keep, kept, resource } = this.#plan;
-    return resource.kind === 'artifact' && integrity.length > 0 && keep === 'entry' && kept === undefined;
+    if (keep !== 'entry' || kept !== undefined) return false;
+    if (resource.kind === 'artifact') return integrity.length > 0;
+    // Of several processes that fetch it, one alone says what is in force.
+    return resource.isRendered && !isPinned(resource) && this.#context.services.cluster === undefined;
   }
 
   /**

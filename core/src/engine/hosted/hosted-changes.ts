@@ -4,6 +4,7 @@ import type { Entry, Expectation } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
 import type { HostedChange, HostedContext, ReceivedEntry } from '../../api/hosted.js';
 import type { UploadResource } from '../request/resource.js';
+import { authorizeNames } from '../authorize.js';
 import { hook } from '../request/call-hook.js';
 import { contentOf } from '../store/content.js';
 import { requireAllowed } from '../policy/verdict.js';
@@ -113,7 +114,7 @@ export function createHostedChanges({ definition, services, judge }: ReplyParts)
     const change = await makeUp(wanted, kept);
     const { create = [], replace = [], remove = [], expect = [] } = change;
     const parts = [...create, ...replace];
-    check(context, change);
+    check(context, upload, change);
     await requireAbsent(create);
     const put = await storeParts({ definition, services }, parts, body, context.caller.name);
     if (put.length > 0 || remove.length > 0) {
@@ -165,14 +166,23 @@ export function createHostedChanges({ definition, services, judge }: ReplyParts)
     };
   }
 
-  /** @throws EntrepotError for an invalid result of a hook; Denial for what policy refuses */
-  function check(context: RequestContext, { create = [], replace = [], remove = [] }: HostedChange): void {
+  /** @throws EntrepotError for an invalid result of a hook, and for names that the caller may not change; Denial for what policy refuses */
+  function check(
+    context: RequestContext,
+    { forAnyName }: UploadResource,
+    { create = [], replace = [], remove = [] }: HostedChange,
+  ): void {
     const keys = new Set<string>();
     for (const key of [...create, ...replace].map((part) => part.key).concat(remove)) {
       if (keys.has(key)) throw new EntrepotError('plugin', `Plugin ${plugin.id} changes ${key} twice`);
       keys.add(key);
     }
-    for (const { coordinates } of [...create, ...replace]) requireVersion(context, coordinates);
+    const named = [...create, ...replace].flatMap(({ coordinates }) => coordinates ?? []);
+    if (forAnyName === true) {
+      if (named.length === 0) throw new EntrepotError('plugin', `Plugin ${plugin.id} names nothing that it puts`);
+      authorizeNames(definition, context, new Set(named.map((coordinates) => coordinates.name)));
+    }
+    for (const coordinates of named) requireVersion(context, coordinates);
   }
 
   function requireVersion({ now }: RequestContext, coordinates: PackageCoordinates | undefined): void {

@@ -64,9 +64,8 @@ export class FlightServing {
     flight.retain();
     try {
       if (resource.isRendered) {
-        const arriving =
-          kept === undefined ? await this.#serveArriving(context, resource, flight, collapsed) : undefined;
-        return arriving ?? (await this.#serveResult(context, resource, await ended(), collapsed));
+        const early = kept === undefined ? await this.#serveEarly(context, resource, flight, collapsed) : undefined;
+        return early ?? (await this.#serveResult(context, resource, await ended(), collapsed));
       }
       const head = await waits.within(flight, flight.head, waiting);
       const judgement = head && this.#judgeComing(context, resource, head);
@@ -87,6 +86,28 @@ export class FlightServing {
     } finally {
       await flight.release();
     }
+  }
+
+  /** Serves a new document before it is kept. `undefined` where that comes first. */
+  async #serveEarly(
+    context: RequestContext,
+    resource: DocumentResource,
+    flight: SharedFlight,
+    collapsed: boolean,
+  ): Promise<EngineReply | undefined> {
+    const arriving = await this.#serveArriving(context, resource, flight, collapsed);
+    if (arriving !== undefined) return arriving;
+    const head = await flight.head;
+    const entry = await head?.ahead;
+    if (head === undefined || entry === undefined) return undefined;
+    const { decisions, representations } = this.#parts;
+    const judgement = await judgeKept(this.#parts, context, resource, entry);
+    const facts: CacheFacts = { name: 'miss', collapsed, stored: true };
+    const content = head.spool.content(entry.mediaType);
+    const shown = await representations.rewritten(context.request, resource, entry, content, facts);
+    const reply = await respond(context.request, { ...shown, age: 0 });
+    decisions.record(context, resource, judgement);
+    return reply;
   }
 
   /**

@@ -273,6 +273,7 @@ export class Protocol implements Binding {
       class: bounds.of,
       coordinates,
       accessName: this.#fact(policy?.accessName, named),
+      forAnyName: policy?.forAnyName,
       mediaType: this.#fact(bounds.mediaType, named),
       overwrite: this.#fact(bounds.overwrite, named) === true,
       maxBytes: this.#fact(bounds.maxBytes, named) ?? 0,
