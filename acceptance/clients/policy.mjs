@@ -1,6 +1,15 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GO_ROTTEN, GO_SUBJECT, IMAGE, ROTTEN, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
+import { Maven } from '@entrepot/fixtures/maven';
+import {
+  GO_ROTTEN,
+  GO_SUBJECT,
+  IMAGE,
+  MAVEN_GROUP,
+  ROTTEN,
+  SUBJECT,
+  VERSIONS,
+} from '@entrepot/fixtures/policy-packages';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { provideTool, TOOLS } from '@entrepot/fixtures/tools';
 import { Apt } from '@entrepot/fixtures/apt';
@@ -214,6 +223,35 @@ export function cargoClient() {
       const text = await readFile(lockfile, 'utf8').catch(() => '');
       const found = new RegExp(`name = "${SUBJECT}"\nversion = "([^"]+)"`).exec(text)?.[1];
       return outcome(result, result.code === 0 ? found : undefined);
+    },
+  };
+}
+
+/** @returns {PolicyClient} */
+export function mavenClient() {
+  return {
+    name: 'mvn',
+    version: async () => /Apache Maven ([\d.]+)/.exec(await printed(['mvn', '-v'], process.env))?.[1] ?? '',
+    // Its metadata has no dates: a range leads to a version that is too young.
+    ways: ['pin', 'rotten'],
+    async get({ folder, url }, way, version) {
+      const home = join(folder, 'mvn-home');
+      const project = join(home, 'project');
+      await rm(home, { recursive: true, force: true });
+      await mkdir(project, { recursive: true });
+      const name = way === 'rotten' ? 'holder' : SUBJECT;
+      // Maven fetches extensions by itself, without any plugin.
+      const extension = `<extension><groupId>${MAVEN_GROUP}</groupId><artifactId>${name}</artifactId><version>${version}</version></extension>`;
+      const build = `<packaging>pom</packaging><build><extensions>${extension}</extensions></build>`;
+      await writeFile(
+        join(project, 'pom.xml'),
+        `<project><modelVersion>4.0.0</modelVersion><groupId>com.example</groupId><artifactId>app</artifactId><version>1</version>${build}</project>`,
+      );
+      const client = await new Maven(home).open({ mirror: `${url}/maven` });
+      const result = await client.run(project, ['validate']);
+      const kept = join(client.repository, MAVEN_GROUP.replaceAll('.', '/'), way === 'rotten' ? ROTTEN : SUBJECT);
+      const files = await readdir(kept, { recursive: true }).catch(() => /** @type {string[]} */ ([]));
+      return outcome(result, files.find((path) => path.endsWith('.jar'))?.split('/')[0]);
     },
   };
 }

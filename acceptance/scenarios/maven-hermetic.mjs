@@ -9,6 +9,7 @@ import { withScratch } from '@entrepot/fixtures/scratch';
 import { zip } from '@entrepot/fixtures/zip';
 import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
 import { note } from '../tally.mjs';
+import { gradleHermetic } from './gradle-hermetic.mjs';
 
 /** @import { Tally } from '../tally.mjs' */
 
@@ -18,7 +19,10 @@ const VERSION = '1.0';
 const SNAPSHOT = '2.0-SNAPSHOT';
 const BUILD = '2.0-20260102.030405-1';
 
-/** Rules for the repository `judged`. */
+/** The artifact whose licence, which is that of its parent, is denied. */
+const COPYLEFT = 'lib7';
+
+/** Rules for the repositories `judged` and `licensed`. */
 const POLICY = {
   version: 1,
   rules: [
@@ -27,6 +31,12 @@ const POLICY = {
       match: { repositories: ['judged'], purl: [`pkg:maven/${GROUP}/lib3`] },
       action: 'deny',
       reason: 'lib3 is not for us',
+    },
+    {
+      id: 'no-copyleft',
+      match: { repositories: ['licensed'] },
+      when: { licenses: { deny: ['GPL-3.0-only'] } },
+      action: 'deny',
     },
   ],
 };
@@ -56,9 +66,15 @@ function repositoryFiles() {
   const files = new Map();
   for (let at = 0; at < ARTIFACTS; at += 1) {
     const uses = [2 * at + 1, 2 * at + 2].filter((other) => other < ARTIFACTS).map((other) => `lib${other}`);
-    files.set(`${pathOf(`lib${at}`, VERSION)}.pom`, Buffer.from(pomOf(`lib${at}`, VERSION, dependenciesOn(uses))));
+    const name = `lib${at}`;
+    const parent = `<parent><groupId>${GROUP}</groupId><artifactId>copyleft</artifactId><version>${VERSION}</version></parent>`;
+    const more = dependenciesOn(uses) + (name === COPYLEFT ? parent : '');
+    files.set(`${pathOf(name, VERSION)}.pom`, Buffer.from(pomOf(name, VERSION, more)));
     files.set(`${pathOf(`lib${at}`, VERSION)}.jar`, zip([{ name: 'value.txt', content: `${at}`.repeat(1000) }]));
   }
+  const licence = '<licenses><license><name>GNU General Public License, version 3</name></license></licenses>';
+  const copyleft = pomOf('copyleft', VERSION, `<packaging>pom</packaging>${licence}`);
+  files.set(`${pathOf('copyleft', VERSION)}.pom`, Buffer.from(copyleft));
   // Maven has each extension use it.
   const utils = '/org/codehaus/plexus/plexus-utils/1.1/plexus-utils-1.1';
   files.set(`${utils}.jar`, zip([{ name: 'utils.txt', content: 'utils' }]));
@@ -124,6 +140,8 @@ export async function mavenHermetic(tally) {
           access: { anonymous: 'none', users: { ci: { password: '${env:CI_PASSWORD}', may: 'write' } } },
         },
         judged: { type: 'maven', upstream: upstream.url },
+        licensed: { type: 'maven', upstream: upstream.url },
+        gradle: { type: 'maven', upstream: upstream.url },
       },
       more: { policy: { file: join(folder, 'policy.yaml') } },
       env: { CI_PASSWORD: user.password },
@@ -174,7 +192,25 @@ export async function mavenHermetic(tally) {
           assert.match(text, /known-bad/);
         }
       });
+      await tally.check(
+        'maven: mvn says that policy denies the licence of an artifact, which its parent states',
+        async () => {
+          const maven = await client('licensed', 'licensed');
+          const result = await maven.run(project, ['validate']);
+          assert.notEqual(result.code, 0);
+          assert.match(result.stdout, new RegExp(`${COPYLEFT}.*403.*no-copyleft`), outputOf(result));
+          const reply = await fetch(`${server.url}/licensed${pathOf(COPYLEFT, VERSION)}.jar`);
+          const text = await reply.text();
+          assert.equal(reply.status, 403);
+          assert.match(text, /GPL-3\.0-only/);
+          const other = await fetch(`${server.url}/licensed${pathOf('lib8', VERSION)}.jar`);
+          await other.arrayBuffer();
+          assert.equal(other.status, 200);
+        },
+      );
       await hosted(tally, { folder, server, user });
+      const jars = new Map(libraries.map((path) => [path, /** @type {Buffer} */ (files.get(path))]));
+      await gradleHermetic(tally, { folder, server, upstream, libraries: jars, user });
       await lies(tally, { upstream, files, folder, setTamper: (next) => (tamper = next) });
     } finally {
       await server.kill();

@@ -1,6 +1,6 @@
 import { get } from '@entrepot/fixtures/get';
 import { sha256 } from '@entrepot/fixtures/deb-archive';
-import { GO_SUBJECT, IMAGE, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
+import { GO_SUBJECT, IMAGE, MAVEN_GROUP, SUBJECT, VERSIONS } from '@entrepot/fixtures/policy-packages';
 import { cargoDoors } from '../clients/cargo-doors.mjs';
 
 /** @import { PolicyUpstreams } from '../servers/policy-upstreams.mjs' */
@@ -110,6 +110,7 @@ function doorsTo(upstreams, version, { isMalicious }) {
       'Cargo',
       cargoDoors({ name: SUBJECT, version, cksum }).map((door) => `/cargo${door}`),
     ),
+    ...mavenDoors(version),
     ...debDoors(upstreams, version),
     ...artifacts('RPM', linuxWays('/rocky', pathIn(upstreams.rpm?.archive.files, `/${SUBJECT}-${version}-`))),
     ...artifacts('pacman', linuxWays('/arch', pathIn(upstreams.pacman?.files, `/${SUBJECT}-${version}-`))),
@@ -129,6 +130,42 @@ function doorsTo(upstreams, version, { isMalicious }) {
           ]),
           ...documents('OCI', [`/v2/oci/${IMAGE}/tags/list`, `/v2/oci/${IMAGE}/tags/list?n=100`], ['*/*']),
         ]),
+  ];
+}
+
+/** Every door to the files of a version, with their sums and signatures. @param {string} version @returns {Door[]} */
+function mavenDoors(version) {
+  const folder = `/maven/${MAVEN_GROUP.replaceAll('.', '/')}/${SUBJECT}`;
+  const stem = `${folder}/${version}/${SUBJECT}-${version}`;
+  const files = [
+    ...['.pom', '.jar', '-sources.jar', '.jar.asc', '.pom.asc', '.module'].map((end) => stem + end),
+    `${folder}/${version}/notes.txt`,
+  ];
+  const sums = ['', '.md5', '.sha1', '.sha256', '.sha512'].flatMap((end) => files.map((path) => path + end));
+  const jar = `${stem}.jar`;
+  const others = [
+    `${jar}?x=1`,
+    `${jar}/`,
+    `${jar}.sha1.md5`,
+    jar.replace('/maven/', '/%6daven/'),
+    jar.replace('org/example', 'org%2Fexample'),
+    jar.replace('org/example', 'org.example'),
+    jar.replace('/org/', '//org/'),
+    jar.replace('/org/', '/./org/'),
+    jar.replace('/org/', '/other/../org/'),
+    jar.replaceAll(SUBJECT, '%73ubject'),
+    jar.replaceAll(SUBJECT, 'Subject'),
+    jar.replaceAll(version, version.replace('.', '%2E')),
+    jar.replace(`${SUBJECT}-`, `${SUBJECT}%2D`),
+    jar.replace(`/${version}/`, `/${VERSIONS.good}/`),
+    jar.replace(`/${version}/`, `/${VERSIONS.good}/../${version}/`),
+    ...['checksum', 'project', 'parent', 'source'].map((name) => `${stem}.pom`.replace('/maven/', `/maven/${name}/`)),
+  ];
+  const metadata = ['', '.md5', '.sha1'].map((end) => `${folder}/maven-metadata.xml${end}`);
+  return [
+    ...artifacts('Maven', [...sums, ...others]),
+    // It has no dates: one that is too young is listed, and refused when it is asked for.
+    ...(version === VERSIONS.fresh ? [] : documents('Maven', [...metadata, `${metadata[0]}?x=1`], ['*/*', 'text/xml'])),
   ];
 }
 

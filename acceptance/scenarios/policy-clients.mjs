@@ -11,6 +11,7 @@ import {
   SUBJECT,
   VERSIONS,
 } from '@entrepot/fixtures/policy-packages';
+import { hasMaven } from '@entrepot/fixtures/maven';
 import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
 import { withScratch } from '@entrepot/fixtures/scratch';
 import { hasCargo } from '@entrepot/fixtures/cargo';
@@ -21,6 +22,7 @@ import {
   cargoClient,
   goClient,
   helmClient,
+  mavenClient,
   npmClient,
   pacmanClient,
   pythonClient,
@@ -67,6 +69,7 @@ export async function policyClients(tally, families, { writeDocs }) {
     ...families.python.filter(({ name }) => name === 'uv' || name.startsWith('pip')).map(pythonClient),
     ...(await goClients()).map(goClient),
     ...((await hasCargo()) ? [cargoClient()] : []),
+    ...((await hasMaven()) ? [mavenClient()] : []),
     ...families.helm.map(helmClient),
     ...[apt, ...(await rpmPolicyClients()), pacman, skopeo].filter((client) => client !== undefined),
   ];
@@ -118,12 +121,12 @@ async function run(scene, writeDocs) {
     const { asked, allowed, refused } = await tryEveryDoor(server.url, upstreams);
     note(`${asked} requests for refused versions, ${allowed.length} of them allowed`);
     assert.deepEqual(allowed, []);
-    const formats = ['npm', 'PyPI', 'Go', 'Helm', 'Cargo', 'files', ...present(upstreams)];
+    const formats = ['npm', 'PyPI', 'Go', 'Helm', 'Cargo', 'Maven', 'files', ...present(upstreams)];
     for (const format of formats) assert.ok((refused.get(format) ?? 0) > 0, `${format}: replies of 403 were expected`);
   });
   await tally.check('policy: the same ways lead to a good version', async () => {
     const open = await openDoors(server.url, upstreams);
-    for (const format of ['npm', 'PyPI', 'Go', 'Helm', 'Cargo', ...present(upstreams)]) {
+    for (const format of ['npm', 'PyPI', 'Go', 'Helm', 'Cargo', 'Maven', ...present(upstreams)]) {
       // The index of an archive is signed, or its sums are, and stays as it is; that of a crate has refused versions as yanked.
       for (const kind of ['Debian', 'RPM', 'pacman', 'Cargo'].includes(format)
         ? ['artifact']

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GoDatabase, proxyAnswer } from '@entrepot/fixtures/go-database';
@@ -8,6 +9,7 @@ import {
   goModules,
   helmCharts,
   imageSet,
+  mavenFiles,
   npmPackages,
   pacmanFiles,
   pythonProjects,
@@ -39,6 +41,19 @@ export class PolicyUpstreams {
   });
   helm = new HelmUpstream();
   cargo = new CargoIndex();
+  #maven = mavenFiles();
+  maven = new Origin((request, response) => {
+    const [, path = '', algorithm] = /^(.*?)(?:\.(md5|sha1))?$/.exec(request.url ?? '') ?? [];
+    const found = this.#maven.get(path);
+    if (found === undefined) return void response.writeHead(404).end();
+    const body = algorithm === undefined ? found.body : createHash(algorithm).update(found.body).digest('hex');
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      'content-length': body.length,
+      'last-modified': found.lastModified.toUTCString(),
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  });
   files = new Origin((request, response) => {
     const isThere = /^\/tools\/(good|bad)\.bin$/.test(request.url ?? '');
     response.writeHead(isThere ? 200 : 404, { 'content-type': 'application/octet-stream' });
@@ -63,7 +78,7 @@ export class PolicyUpstreams {
   }
 
   get #origins() {
-    return [this.npm, this.python, this.go, this.helm, this.cargo, this.files];
+    return [this.npm, this.python, this.go, this.helm, this.cargo, this.maven, this.files];
   }
 
   async start() {
@@ -105,6 +120,7 @@ export class PolicyUpstreams {
       go: { type: 'go', upstream: this.go.url, sumdb: this.goDatabase.verifierKey, unverified: '', private: '' },
       helm: { type: 'helm', upstream: this.helm.url },
       cargo: { type: 'cargo', upstream: this.cargo.url },
+      maven: { type: 'maven', upstream: this.maven.url },
       files: { type: 'files', upstream: this.files.url, rules: [{ match: '**', policy: 'immutable' }] },
       ...(this.deb !== undefined && {
         debian: { type: 'deb', upstream: this.deb.mirror.url, signatures: { keyrings: [this.deb.keyring] } },

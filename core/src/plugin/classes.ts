@@ -34,6 +34,11 @@ export interface CacheFacts<Self> extends Partial<FreshnessRule> {
   /** Whether the client wants the cached copy however old: no upstream is asked. Absent: `false`. */
   readonly cachedOnly?: Fact<boolean, Self> | undefined;
   /**
+   * Whether a client asks for parts of one copy in several requests, which may come to several replicas: in a cluster, each looks for the
+   * copy that another one has put since. Absent: a replica serves what it has until that is old.
+   */
+  readonly oneCopy?: boolean | undefined;
+  /**
    * The other form of a document that is not found. During an outage, where this one is not cached: the first of the forms
    * that is.
    */
@@ -238,6 +243,11 @@ export interface PolicyFacts<Self> {
   readonly sidecar?: Fact<boolean, Self> | undefined;
   /** The key of the artifact that a sidecar tells of. Absent: any artifact with the same coordinates. */
   readonly sidecarOf?: Fact<string, Self> | undefined;
+  /**
+   * Whether a document has no dates of the versions that it lists, and what describes one of them has: no version is left out because of its
+   * age, which is judged when it is asked for. Absent: `false`.
+   */
+  readonly undated?: boolean | undefined;
   /** Whether it is only refused where it is malicious: other versions need it to build (`go.mod`). Absent: `false`. */
   readonly refusedOnlyIfMalicious?: Fact<boolean, Self> | undefined;
   /** The reply where policy refuses the whole name and clients would hide why: an empty list. Absent: a 403 by `renderError`. */

@@ -49,7 +49,7 @@ const FRESHNESS = [
 ];
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  cache: [...FRESHNESS, 'except', 'cachedOnly', 'alternative', 'listsBelow'],
+  cache: [...FRESHNESS, 'except', 'cachedOnly', 'oneCopy', 'alternative', 'listsBelow'],
   upstream: [
     'accept',
     'headers',
@@ -90,7 +90,17 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'publishedWith',
     'addressed',
   ],
-  policy: ['accessName', 'forAnyName', 'sidecar', 'sidecarOf', 'refusedOnlyIfMalicious', 'refusal', 'parts', 'names'],
+  policy: [
+    'accessName',
+    'forAnyName',
+    'sidecar',
+    'sidecarOf',
+    'undated',
+    'refusedOnlyIfMalicious',
+    'refusal',
+    'parts',
+    'names',
+  ],
   adapt: ['answerPath', 'request', 'reply'],
   bounds: ['of', 'maxBytes', 'overwrite', 'mediaType', 'exclusive'],
   table: ['maker', 'revision', 'parameters', 'open'],

@@ -450,6 +450,8 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
         if (coordinates === undefined) continue;
         denied += 1;
         const path = await pathOf(request);
+        // Bytes that tell policy of themselves have to be read first.
+        const isRead = resource.describedBy.some(({ upstreamPath }) => upstreamPath === resource.upstreamPath);
         const rule = denyingVersion(coordinates, resource.refusedOnlyIfMalicious);
         const repository = await open({ policy: new FixedPolicy([rule]) });
         const reply = await repository.ask(request);
@@ -459,7 +461,7 @@ function defineDenial({ check, checkIf }: Checks<Fixtures>, policy: boolean): vo
         const head = await repository.ask({ ...request, method: 'HEAD' });
         assert.deepEqual([head.status, head.body.length], [reply.status, 0], `HEAD of ${label}`);
         assert.ok(
-          repository.upstream.requests.every((found) => found.path !== path),
+          isRead || repository.upstream.requests.every((found) => found.path !== path),
           `${label}: the upstream was asked for what is denied`,
         );
         const shape = repository.protocol.renderError(new EntrepotError('policy-denied', 'x'));

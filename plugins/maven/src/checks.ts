@@ -72,9 +72,8 @@ async function mismatchOf(
   read: VerifyContext['read'],
   self: MavenProxy,
 ): Promise<string | undefined> {
-  const { subject } = attributesOf(resource);
   try {
-    const stated = await readSidecar('sha1', await read(self.checksum({ subject, sum: 'sha1' })));
+    const stated = await readSidecar('sha1', await read(self.comparedSum(resource)));
     const { sha1 } = await sumsOf(['sha1'], content);
     return stated === undefined || stated === sha1 ? undefined : `expected sha1:${stated}, found sha1:${sha1}`;
   } catch (error) {

@@ -80,6 +80,7 @@ function metadataClass(about: string, freshFor: number) {
     cache: {
       freshFor,
       busy: 'stale',
+      oneCopy: true,
       // Its sum is asked for right after it: that of the copy that the client has, not of a newer one.
       except: ({ variant }) => (variant === undefined ? undefined : { freshFor: Infinity }),
     },
@@ -89,6 +90,7 @@ function metadataClass(about: string, freshFor: number) {
       produce: { applies: (resource, self) => self.isMerged(resource), make: mergeSources },
     },
     reply: { mediaType: ({ variant }) => (variant === undefined ? XML_TYPE : TEXT), render: renderMetadata },
+    policy: { undated: true },
     parse: parseMetadata,
   });
 }
@@ -135,6 +137,11 @@ export const PROXY_CLASSES = {
     },
     upstream: { ...upstream, maxBytes: LARGEST_SIDECAR },
     reply: { mediaType: TEXT },
+    trust: {
+      // For clients alone: what a file is checked against must not wait for what that says of the file.
+      describedBy: (resource, self) => (resource.coordinates === undefined ? undefined : self.projects(resource)),
+      descriptionOptional: true,
+    },
     policy: { sidecar: true },
     parse: parseChecksum,
   }),
@@ -201,10 +208,10 @@ async function parseChecksum(
   self: MavenProxy,
 ): Promise<Parsed> {
   const attributes = attributesOf(resource);
-  const { subject, sum = 'sha1' } = attributes;
+  const { subject, sum = 'sha1', isCompared = false } = attributes;
   const hex = await readSidecar(sum, content);
   if (hex === undefined) throw malformed(resource.key, `expected a sum of ${sum}`);
-  const project = needsPom(context.needs) ? self.project(attributes) : undefined;
+  const project = needsPom(context.needs) && !isCompared ? self.project(attributes) : undefined;
   const facts = project === undefined ? {} : await projectFacts(project, context, self);
   return {
     weight: 500,

@@ -26,6 +26,8 @@ export interface MavenAttributes {
   readonly subject: MavenFile | MavenMetadata;
   /** The algorithm of a sidecar. */
   readonly sum?: SumName | undefined;
+  /** Whether a sum is read to compare a file with it alone. */
+  readonly isCompared?: boolean | undefined;
 }
 
 /** Reads the data of a resource. */
@@ -62,7 +64,7 @@ export class MavenProxy {
     const { subject, sum } = path;
     const file = this.#file(path);
     if (sum === undefined) return file;
-    if (this.options.verifyChecksums === 'off') return this.checksum(path);
+    if (this.options.verifyChecksums === 'off') return { ...this.checksum(path), coordinates: file.coordinates };
     if (subject.kind === 'metadata') return { ...file, variant: sum, attributes: { subject, sum } };
     const name = this.isChanging(file) ? 'changing-sidecar' : 'sidecar';
     return { ...file, class: name, key: `${subject.path}.${sum}`, attributes: { subject, sum } };
@@ -100,19 +102,22 @@ export class MavenProxy {
     return this.#file({ subject: attributesOf(resource).subject });
   }
 
-  /** The sum that an upstream has of a file. */
+  /** The sum that an upstream has of a file, and no facts: what says these may be the file itself. */
+  comparedSum(resource: Resource): Resource {
+    const sum = this.checksum({ subject: attributesOf(resource).subject, sum: 'sha1' });
+    return { ...sum, key: `compared/${sum.key}`, attributes: { ...sum.attributes, isCompared: true } };
+  }
+
+  /** The sum that an upstream has of a file. It has no name for policy, which judges the file. */
   checksum(path: MavenPath): Resource {
     const { subject, sum = 'sha1' } = path;
-    const { kind, version } = subject;
     const place = this.#place(path);
-    const ofMetadata = { group: subject.group, artifact: subject.artifact };
     return {
       class: 'checksum',
       ...place,
       // Clients get another one, which is made here.
       key: `checksum/${subject.path}.${sum}`,
       path: `${place.path}.${sum}`,
-      coordinates: coordinatesOf(kind === 'metadata' ? ofMetadata : { ...ofMetadata, version }),
       attributes: { subject, sum },
     };
   }

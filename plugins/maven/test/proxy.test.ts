@@ -201,6 +201,51 @@ describe('policy', () => {
     );
   });
 
+  it.each(['verify', 'warn', 'generate', 'off'])(
+    'holds nothing for want of a date that the POM has, where sums are treated so: %s',
+    async (verifyChecksums) => {
+      const policy = new FixedPolicy([
+        {
+          id: 'undated',
+          action: 'hold',
+          reason: 'no date',
+          matches: ({ coordinates, facts }) => coordinates.version !== undefined && facts?.publishedAt === undefined,
+        },
+      ]);
+      const { serve, ask } = await open(() => ({ verifyChecksums }), ['one'], { policy });
+      for (const path of [JAR, POM, `${JAR}.asc`])
+        serve('one', path, path === POM ? pom('org.example:tool:1.0') : jar(''));
+      for (const path of [JAR, POM, `${JAR}.asc`, `${JAR}.sha1`, `${POM}.sha1`])
+        expect([path, (await ask(path)).status]).toEqual([path, 200]);
+    },
+  );
+
+  it('is told the date of a POM that changes, which is compared with its sum', async () => {
+    const { serve, ask } = await open(undefined, ['one'], watching('publishedAt', 'licenses'));
+    const stem = `${TOOL}/2.0-SNAPSHOT/tool-2.0-SNAPSHOT`;
+    serve('one', `${stem}.jar`, jar('tool'));
+    serve('one', `${stem}.pom`, pom('org.example:tool:2.0-SNAPSHOT'));
+    seen.length = 0;
+    expect((await ask(`${stem}.jar`)).status).toBe(200);
+    expect(seen).toContainEqual(expect.objectContaining({ publishedAt: Date.UTC(2026, 0, 5) }));
+  });
+
+  it('leaves no version out of metadata for its age, which that does not tell', async () => {
+    const policy = new FixedPolicy([
+      {
+        id: 'young',
+        action: 'hold',
+        reason: 'young',
+        matches: ({ coordinates, firstSeenAt }) => coordinates.version !== undefined && typeof firstSeenAt === 'number',
+      },
+    ]);
+    const seen: string[] = [];
+    const firstSeen = (_repository: string, { version = '' }): number => seen.push(version);
+    const { serve, text } = await open(undefined, ['one'], { policy, firstSeen });
+    serve('one', METADATA, metadata('org.example:tool', ['0.9', '1.0']));
+    expect(versionsIn(await text(METADATA))).toEqual(['0.9', '1.0']);
+  });
+
   it('gets no licences from parents that are their own', async () => {
     const { serve, ask } = await open(undefined, ['one'], watching('licenses'));
     const itself = '<parent><groupId>org.example</groupId><artifactId>tool</artifactId><version>1.0</version></parent>';

@@ -77,9 +77,10 @@ export function createJudge(
 
   function judgeVersion(
     context: JudgeContext,
-    { coordinates, resource = NO_RESOURCE, description, digest, contents: findings = [] }: Omit<VersionSubject, 'kind'>,
+    { coordinates, resource = NO_RESOURCE, description, digest, ...rest }: Omit<VersionSubject, 'kind'>,
   ): SettledVerdict {
-    const agedAs = agedAsOf(resource, coordinates, digest);
+    const { contents: findings = [], isUndated } = rest;
+    const agedAs = isUndated === true ? 'unknown' : agedAsOf(resource, coordinates, digest);
     const known: Known = { coordinates, facts: description, integrity: description?.integrity, agedAs };
     let judgement = evaluate(context, known);
     for (const content of findings) {

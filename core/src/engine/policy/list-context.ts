@@ -22,7 +22,10 @@ export interface ListContext {
 export async function listContext(
   { judge, contents, services }: JudgingParts,
   { baseUrl }: { readonly baseUrl: string },
-  { coordinates: name }: { readonly coordinates: PackageCoordinates | undefined },
+  {
+    coordinates: name,
+    isUndated,
+  }: { readonly coordinates: PackageCoordinates | undefined; readonly isUndated: boolean },
 ): Promise<ListContext> {
   const found = await contents.of(name);
   const context = { now: services.clock.now() };
@@ -33,7 +36,7 @@ export async function listContext(
       found.size === 0
         ? undefined
         : found.get(packageUrl(coordinates))?.filter(({ digest }) => mayHave(digest, description));
-    const { judgement } = judge(context, { kind: 'version', coordinates, description, contents: findings });
+    const { judgement } = judge(context, { kind: 'version', coordinates, description, contents: findings, isUndated });
     if (judgement?.countsFirstSight === true) isShareable = false;
     return judgement;
   };

@@ -26,6 +26,8 @@ export interface VersionSubject {
   readonly coordinates: PackageCoordinates;
   /** Absent: an entry of a list. */
   readonly resource?: Judged | undefined;
+  /** Whether its age is not known here, and no rule is to count it from now. */
+  readonly isUndated?: boolean | undefined;
   readonly description?: Partial<ArtifactDescription> | undefined;
   /** The digest of the bytes that a name stands for. */
   readonly digest?: Digest | undefined;

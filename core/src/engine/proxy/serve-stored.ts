@@ -39,7 +39,9 @@ export class StoredServing {
     if (isJudgedByName(resource)) this.#requireName(context, resource);
     const rule = freshnessRule(this.#parts, resource);
     if (rule.policy === 'bypass' && !resource.keptOnly) return await this.#flight.alone(context, resource);
-    const entry = services.storage.entries.peek(definition.name, resource.key) ?? (await this.#find(resource));
+    const isAlsoElsewhere = resource.isOneCopy && services.cluster !== undefined;
+    const known = isAlsoElsewhere ? undefined : services.storage.entries.peek(definition.name, resource.key);
+    const entry = known ?? (await this.#find(resource, isAlsoElsewhere));
     if (entry === undefined) return await this.#serveThroughFlight(context, resource, rule, undefined, undefined);
     const state = standing(entry, rule, services.clock.now());
     if (isForOthers(entry, resource)) return await this.#serveOther(context, resource, rule, entry, state);
@@ -56,10 +58,12 @@ export class StoredServing {
   }
 
   /** Finds the kept copy. While the index cannot be read, the upstream may still have it. */
-  async #find(resource: Stored): Promise<Entry | undefined> {
+  async #find(resource: Stored, isAlsoElsewhere: boolean): Promise<Entry | undefined> {
     const { definition, services } = this.#parts;
+    const { entries } = services.storage;
     try {
-      return await services.storage.entries.find(definition.name, resource.key);
+      if (isAlsoElsewhere) return await entries.newest(definition.name, resource.key);
+      return await entries.find(definition.name, resource.key);
     } catch (error) {
       if (resource.keptOnly) throw error;
       services.logger.error({ error, repository: definition.name, key: resource.key }, 'the index cannot be read');

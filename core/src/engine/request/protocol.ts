@@ -69,7 +69,14 @@ export function cacheClassesOf(plugin: AnyDeclaredPlugin): Readonly<Record<strin
       const { kind, about } = declared;
       if (kind === 'listing') found[name] = { kind: 'document', about, freshness: {} };
       if (kind !== 'artifact' && kind !== 'document') continue;
-      const { except: _1, cachedOnly: _2, alternative: _3, listsBelow: _4, ...freshness } = declared.cache ?? {};
+      const {
+        except: _1,
+        cachedOnly: _2,
+        alternative: _3,
+        listsBelow: _4,
+        oneCopy: _5,
+        ...freshness
+      } = declared.cache ?? {};
       found[name] = { kind, about, freshness: freshness as Partial<FreshnessRule> };
     }
   }

@@ -152,6 +152,10 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   get keptOnly(): boolean {
     return this.fact(this.groups.cache?.cachedOnly) === true;
   }
+  /** Whether replicas look for the copy that another one has put. */
+  get isOneCopy(): boolean {
+    return this.groups.cache?.oneCopy === true;
+  }
   /** Exceptions from the rule of the class. */
   get freshness() {
     return this.groups.cache?.except?.(this.named, this.binding.self);
@@ -171,6 +175,10 @@ export abstract class ResourceFacts<Bound extends Side = Side> implements Upstre
   }
   get sidecarOf() {
     return this.fact(this.groups.policy?.sidecarOf);
+  }
+  /** Whether it lists versions whose dates stand elsewhere. */
+  get isUndated(): boolean {
+    return this.groups.policy?.undated === true;
   }
   get refusedOnlyIfMalicious() {
     return this.fact(this.groups.policy?.refusedOnlyIfMalicious);

@@ -94,6 +94,26 @@ export class EntryCache {
     return entry;
   }
 
+  /** Finds the entry that the index has by now, where other processes put some, too. While the index is slow or fails, that in memory. */
+  async newest(repository: string, key: string): Promise<Entry | undefined> {
+    const known = this.peek(repository, key);
+    if (known === undefined) return await this.find(repository, key);
+    const changes = this.#changes;
+    const found = await inTime(
+      this.#index.find(repository, key).catch((error: unknown) => {
+        this.#logger.warn({ error, repository, key }, 'the index cannot be read');
+        return known;
+      }),
+      PATIENCE,
+    );
+    // A renewal may be in memory alone.
+    if (found === LATE || changes !== this.#changes) return this.peek(repository, key) ?? known;
+    if (found?.digest === known.digest && found.checkedAt <= known.checkedAt) return known;
+    if (found === undefined) this.forget(repository, key);
+    else this.#remember(found);
+    return found;
+  }
+
   async putIfAbsent(entries: readonly Entry[], fence?: Fence): Promise<readonly Entry[]> {
     const winners = await this.#holds.naming(entries, () => this.#index.putIfAbsent(entries, fence));
     for (const entry of winners) this.#wasPut(entry);
