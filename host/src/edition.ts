@@ -1,9 +1,9 @@
 import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
-import type { RepositoryRoots } from '@entrepot/core/engine';
+import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
-import { GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
+import { ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
 import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
@@ -23,6 +23,7 @@ import { RootRefresher } from './roots/root-refresher.js';
 import { serverRoutes } from './server-routes.js';
 import { sitesOf, type OpenSite, type Site } from './sites.js';
 import { Cleanup } from './space/cleanup.js';
+import { HostedCounts, watchHostedCounts } from './space/hosted-counts.js';
 
 export interface EditionOptions extends Pick<CreateHostOptions, 'reusePort' | 'reload'> {
   readonly metrics: MetricsRouteOptions['source'];
@@ -41,6 +42,7 @@ export class Edition {
   readonly sites: readonly [OpenSite, ...OpenSite[]];
   readonly #cleanup: Cleanup;
   readonly #roots: RootRefresher;
+  readonly #counts: HostedCounts;
   #unwatch: readonly (() => void)[] = [];
   #closed: Promise<void> | undefined;
 
@@ -92,6 +94,24 @@ export class Edition {
       logger,
     });
     this.#roots = roots;
+    this.#counts = new HostedCounts({
+      repositories: served.flatMap(
+        ({
+          plan: {
+            name,
+            kind,
+            loaded: { plugin },
+          },
+        }) => {
+          const removal = prepared.engines.get(name)?.cleanup;
+          const hasVersions = kind === 'hosted' && sideOf(plugin, 'hosted')?.cleanup?.versions !== undefined;
+          return removal === undefined || !hasVersions ? [] : [{ repository: name, cleanup: removal }];
+        },
+      ),
+      revision: (repository) => root.get(ENTRIES).revision(repository),
+      clock: root.get(CLOCK),
+      logger,
+    });
     const sites: OpenSite[] = [];
     const home = readHome(server.home);
     for (const site of sitesOf(loaded.config, served)) {
@@ -157,6 +177,7 @@ export class Edition {
     this.#unwatch = [
       watchGovernance(metrics, root.get(GOVERNANCE), root.get(CLOCK)),
       watchRoots(metrics, this.#roots),
+      watchHostedCounts(metrics, this.#counts),
       ...Array.from(engines.values(), (engine) => metrics.watch('flights', () => engine.flights())),
     ];
     this.#cleanup.start();
@@ -167,7 +188,7 @@ export class Edition {
   async retire(): Promise<void> {
     for (const end of this.#unwatch) end();
     this.#roots.stop();
-    await Promise.all([this.#cleanup.stop(), this.prepared.root.get(GOVERNANCE).retire()]);
+    await Promise.all([this.#cleanup.stop(), this.#counts.stop(), this.prepared.root.get(GOVERNANCE).retire()]);
   }
 
   /** Closes everything but the ground and the listeners, last first. Running fetches get `server.drainTimeout`. Once. */
@@ -182,7 +203,7 @@ export class Edition {
     if (deadline.at === 0) deadline.at = performance.now() + this.loaded.config.server.drainTimeout;
     try {
       this.#roots.stop();
-      await this.#cleanup.stop();
+      await Promise.all([this.#cleanup.stop(), this.#counts.stop()]);
       await root.dispose();
       await this.#roots.ended();
     } finally {

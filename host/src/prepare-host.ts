@@ -3,6 +3,7 @@ import type { RepositoryEngine } from '@entrepot/core/engine';
 import type { ClusterPlace } from './cluster/cluster.js';
 import { ConfigurationError, type ConfigurationProblem } from './config/configuration-error.js';
 import type { LoadedConfig } from './config/load.js';
+import { projectOf } from './config/projects.js';
 import type { ReloadOutcome } from './config/reload-outcome.js';
 import type { Config } from './config/schema.js';
 import { createAdministrationScope, createRootScope } from './container/bindings.js';
@@ -70,7 +71,9 @@ export async function prepare(loaded: LoadedConfig, ground: Scope, role: Role): 
   const engines = new Map<string, RepositoryEngine>();
   const fetchPart: FetchPart = async (repository, ...what) => await engines.get(repository)?.part(...what);
   const governed = { scanners: scanners.plans, fetchPart, role };
-  const kept = new Map(planned.plans.map(({ name, kind, config: { quota } }) => [name, { kind, quota }]));
+  const kept = new Map(
+    planned.plans.map(({ name, kind, config: { quota } }) => [name, { kind, quota, project: projectOf(config, name) }]),
+  );
   const root = createRootScope(config, governed, ground);
   const forgetPlugins = blameForEnd(
     [...plugins.plugins, ...plugins.scanners, ...plugins.stores],

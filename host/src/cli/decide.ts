@@ -24,9 +24,20 @@ export interface ExceptionOptions extends DecisionOptions {
 
 const WEEK = 7 * 86_400_000;
 
-export async function exceptionsList(options: ServerOptions, context: CommandContext): Promise<number> {
-  const client = await apiClient(options, context);
-  const { exceptions } = await client.ask<{ readonly exceptions: readonly KeptException[] }>('GET', '/exceptions');
+/** Options of `exceptions list`. */
+export interface ListOptions extends ServerOptions {
+  readonly active?: boolean;
+  readonly endsWithin?: string;
+  readonly advisory?: string;
+  readonly kind?: string;
+}
+
+export async function exceptionsList(options: ListOptions, context: CommandContext): Promise<number> {
+  const { active, endsWithin, advisory, kind, ...server } = options;
+  const client = await apiClient(server, context);
+  const query = queryOf({ active: active === true ? 'true' : undefined, endsWithin, advisory, kind });
+  type Answer = { readonly exceptions: readonly KeptException[] };
+  const { exceptions } = await client.ask<Answer>('GET', `/exceptions${query}`);
   for (const { id, reason, scope, rules, advisories = [], approvedBy, expiresAt, active, lastUsedAt } of exceptions) {
     const left = expiresAt - Date.now();
     const end = !active ? 'off, ends' : left <= 0 ? 'ended' : left < WEEK ? 'ends soon,' : 'ends';
@@ -58,6 +69,33 @@ export async function exceptionsApprove(
   const client = await apiClient(options, context);
   await client.ask('POST', `${exceptionPath(id)}/approve`, { by: whoAmI(options) });
   context.write(`approved ${id}`);
+  return EXIT.ok;
+}
+
+/** Prints an exception as it is kept. */
+export async function exceptionsShow(id: string, options: ServerOptions, context: CommandContext): Promise<number> {
+  const client = await apiClient(options, context);
+  context.write(JSON.stringify(await client.ask('GET', exceptionPath(id)), undefined, 2));
+  return EXIT.ok;
+}
+
+/** Options of `exceptions change`. */
+export interface ChangeOptions extends DecisionOptions {
+  readonly expires?: string;
+  readonly reason?: string;
+  readonly ticket?: string;
+}
+
+export async function exceptionsChange(id: string, options: ChangeOptions, context: CommandContext): Promise<number> {
+  const { expires, reason, ticket } = options;
+  const client = await apiClient(options, context);
+  const changed = await client.ask<KeptException>('PATCH', exceptionPath(id), {
+    expires,
+    reason,
+    ticket,
+    by: whoAmI(options),
+  });
+  context.write(`changed ${id}: ends ${instant(changed.expiresAt)}, approved by ${changed.approvedBy.join(', ')}`);
   return EXIT.ok;
 }
 

@@ -77,6 +77,9 @@ function commands(context: CommandContext, run: Run): Command {
   add(program, 'scan-worker', 'run the scans that servers on the same database request, until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
     .action(run(() => import('./scan-worker.js'), 'scanWorker'));
+  addForServer(program, 'configuration', 'print the configuration in force, without its secrets')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./configuration.js'), 'configuration'));
   spaceCommands(program, run);
   policyCommands(program, run);
   exceptionCommands(program, run);
@@ -127,9 +130,21 @@ function policyCommands(program: Command, run: Run): void {
 function exceptionCommands(program: Command, run: Run): void {
   const decide = () => import('./decide.js');
   const exceptions = add(program, 'exceptions', 'manage exceptions from rules').exitOverride();
-  addForServer(exceptions, 'list', 'list exceptions with their expiry and last use').action(
-    run(decide, 'exceptionsList'),
+  addForServer(exceptions, 'list', 'list exceptions with their expiry and last use')
+    .option('--active', 'only those in force')
+    .option('--ends-within <duration>', 'only those in force that end within it, such as 7d')
+    .option('--advisory <id>', 'only those for this advisory')
+    .option('--kind <kind>', 'only risk-accepted, or false-positive')
+    .action(run(decide, 'exceptionsList'));
+  addForServer(exceptions, 'show <id>', 'print an exception, and how it was changed').action(
+    run(decide, 'exceptionsShow'),
   );
+  addForServer(exceptions, 'change <id>', 'change an exception; a later end needs new approvals')
+    .option('--expires <when>', 'a date, or a duration from now on, such as 30d')
+    .option('--reason <text>', 'why')
+    .option('--ticket <text>', 'reference to a ticket')
+    .option(...BY_OPTION)
+    .action(run(decide, 'exceptionsChange'));
   addForServer(exceptions, 'add', 'add an exception')
     .requiredOption('--reason <text>', 'why')
     .requiredOption('--expires <when>', 'a date, or a duration such as 30d')

@@ -58,12 +58,21 @@ async function overview(client: ApiClient, only: string | undefined): Promise<Pa
   const table = printTable(['repository', 'kind', 'entries', 'size', 'quota', ''], rows);
   if (only !== undefined) return { answer: { repositories }, table };
   const bound = maxBytes === undefined ? '' : ` of ${printSize(maxBytes)}`;
+  const projects = all.projects.map(({ name, repositories: its, bytes: own, quota, isFull: noRoom }) => [
+    name,
+    its.join(', '),
+    printSize(own),
+    printSize(quota),
+    noRoom ? 'full' : '',
+  ]);
+  const below =
+    projects.length === 0 ? [] : ['', printTable(['project', 'repositories', 'size', 'quota', ''], projects)];
   const lines = [`${blobs} blobs, ${printSize(bytes)}${bound}${isFull ? ', full' : ''}`];
   if (freeBytes !== undefined)
     lines.push(
       `${printSize(freeBytes)} free on the volume, of which ${printSize(reserve)} stay free${isVolumeFull ? ', full' : ''}`,
     );
-  return { answer: all, table: [...lines, '', table].join('\n') };
+  return { answer: all, table: [...lines, '', table, ...below].join('\n') };
 }
 
 async function largestPackages(client: ApiClient, repository: string | undefined, limit: number): Promise<Part> {

@@ -902,6 +902,16 @@ const repositorySchema = withOptions(repositoryKeys).transform(({ common, option
   };
 });
 
+const projectSchema = z.strictObject({
+  repositories: z
+    .array(name)
+    .min(1, { error: 'expected at least one repository' })
+    .describe('Its repositories, by name. Each is in one project at the most.'),
+  quota: size({ least: 1024 * 1024 }).describe(
+    'The most bytes of what they keep together, besides the quotas that they have of their own. Past it, its proxies evict what nobody has asked for; where nothing more can go, uploads are refused (507).',
+  ),
+});
+
 const clusterSchema = z.strictObject({
   secret: z
     .string()
@@ -945,6 +955,9 @@ export const configSchema = z.strictObject({
     .describe(
       'Plugins besides the bundled ones: full package names, paths from the folder of this file, or file: URLs.',
     ),
+  projects: prefault(z.record(name, projectSchema), {}).describe(
+    'Projects, by name: repositories that have a bound together.',
+  ),
   repositories: optional(z.record(name, repositorySchema)).describe(
     'The repositories, by name. Left out: one for each bundled plugin whose upstream is known.',
   ),

@@ -25,6 +25,7 @@ export function semanticProblems(raw: unknown): ConfigurationProblem[] {
     ...repositories.flatMap(([name, repository]) => cleanupProblems(`repositories.${name}`, repository)),
     ...repositories.flatMap(([name, repository]) => listenerProblems(`repositories.${name}`, repository)),
     ...mountProblems(root, repositories),
+    ...projectProblems(fieldsOf(root['projects']), root['repositories']),
   ];
 }
 
@@ -101,6 +102,23 @@ function listenerProblems(path: string, { tls, listen }: Fields): ConfigurationP
   ];
 }
 
+function projectProblems(projects: Fields, written: unknown): ConfigurationProblem[] {
+  const known = written === undefined ? undefined : Object.keys(fieldsOf(written));
+  const taken = new Map<unknown, string>();
+  return Object.entries(projects).flatMap(([project, one]) => {
+    const { repositories } = fieldsOf(one);
+    return (Array.isArray(repositories) ? repositories : []).flatMap((name: unknown, index) => {
+      const path = `projects.${project}.repositories.${index}`;
+      const other = taken.get(name);
+      taken.set(name, project);
+      if (other !== undefined)
+        return [{ path, message: `expected it in one project, found it in ${other}, too; remove one of them` }];
+      if (known === undefined || typeof name !== 'string' || known.includes(name)) return [];
+      return [{ path, message: `expected the name of a repository: ${known.join(', ')}; found another one` }];
+    });
+  });
+}
+
 function twice(path: string): ConfigurationProblem {
   return { path, message: 'expected credentials once, found them here and in the URL of the upstream; remove one' };
 }
@@ -108,7 +126,9 @@ function twice(path: string): ConfigurationProblem {
 function mountProblems(root: Fields, repositories: readonly (readonly [string, Fields])[]): ConfigurationProblem[] {
   const server = fieldsOf(root['server']);
   const main = listener(server['listen']) ?? '127.0.0.1:8080';
-  const metricsPath = fieldsOf(root['metrics'])['path'] ?? '/metrics';
+  const metrics = fieldsOf(root['metrics']);
+  const metricsPath = metrics['path'] ?? '/metrics';
+  const metricsAt = metrics['enabled'] === false ? undefined : (listener(metrics['listen']) ?? main);
   const problems: ConfigurationProblem[] = [];
   const taken: Mounted[] = [];
   for (const [name, repository] of repositories) {
@@ -121,7 +141,7 @@ function mountProblems(root: Fields, repositories: readonly (readonly [string, F
     if (rival !== undefined) {
       const message = `${mount} on ${mounted.listener} is already the mount of the repository ${rival.name}; set another`;
       problems.push({ path, message });
-    } else if (mounted.listener === main && mount !== '/' && `${metricsPath as string}/`.startsWith(`${mount}/`)) {
+    } else if (mounted.listener === metricsAt && mount !== '/' && `${metricsPath as string}/`.startsWith(`${mount}/`)) {
       problems.push({
         path,
         message: `${mount} is taken: metrics are served at ${metricsPath as string}; change this, or metrics.path`,

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { systemClock, type BlobStore, type Clock, type Logger } from '@entrepot/core';
 import { SMALL_BLOB } from '@entrepot/core/engine';
+import { projectOf } from '../config/projects.js';
 import type { Config } from '../config/schema.js';
 import { DiskCache } from '../drivers/blob/disk-cache.js';
 import { FilesystemBlobStore } from '../drivers/blob/filesystem.js';
@@ -81,7 +82,12 @@ export async function openStores(config: Config, logger: Logger): Promise<Stores
   const blobs = await openBlobs(config.storage, logger);
   const database = await openDatabaseOf(config, logger);
   const clock = systemClock;
-  const repositories = new Map(Object.entries(config.repositories ?? {}));
+  const repositories = new Map(
+    Object.entries(config.repositories ?? {}).map(([name, { kind, quota }]) => [
+      name,
+      { kind, quota, project: projectOf(config, name) },
+    ]),
+  );
   const space = spaceOf(config, repositories, { database, blobs, clock, logger });
   return {
     database,

@@ -10,6 +10,7 @@ import {
 } from '../drivers/sql/eviction-store.js';
 import { type Deleted, type Deletion, digestsOf, NOTHING, sumOf } from './deletion.js';
 import type { Pins } from './pins.js';
+import type { Scope } from './quotas.js';
 
 /** The number of blobs or entries that are looked at together. */
 const BATCH = 200;
@@ -29,14 +30,6 @@ export interface Protected {
 
 /** Told of entries that are gone, so that memory forgets them. */
 export type Forget = (entries: readonly KeptEntry[]) => void;
-
-/** A bound on all blobs, or on one repository. */
-export interface Scope {
-  /** The name of a repository; `ALL_BLOBS` for all. */
-  readonly name: string;
-  /** Bytes. */
-  readonly bound: number;
-}
 
 /**
  * Makes room, by SIEVE (Zhang and others, NSDI 2024): a hand goes from the oldest to the newest, over and over. What was served since

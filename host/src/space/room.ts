@@ -3,8 +3,9 @@ import { EntrepotError } from '@entrepot/core';
 import { Limiter } from '@entrepot/core/formats';
 import type { SqlBlobCatalogue } from '../drivers/sql/blob-catalogue.js';
 import { ALL_BLOBS, type SqlEvictionStore } from '../drivers/sql/eviction-store.js';
-import type { Evictor, Scope } from './evictor.js';
+import type { Evictor } from './evictor.js';
 import type { FreeSpace } from './free-space.js';
+import { noRoom, type Quota, quotaExceeded, type Scope } from './quotas.js';
 
 /** The part of a bound that is left once it was reached, so that room is made in batches. */
 const LOW_MARK = 0.9;
@@ -15,13 +16,6 @@ const FULL_FACTOR = 20;
 
 /** The longest wait for blobs that are being stored, where nothing else may go; milliseconds. */
 const PATIENCE = 2_000;
-
-/** The bound of one repository. */
-export interface Quota {
-  /** Bytes. */
-  readonly bytes: number;
-  readonly kind: 'proxy' | 'hosted';
-}
 
 export interface RoomOptions {
   /** The bound on all blobs, in bytes; `Infinity`: none. */
@@ -46,8 +40,8 @@ export class Room implements BlobCatalogue {
   /** Bytes that were let in since the start, and those of them that the database counts since, or that never came; by scope. */
   readonly #admitted = new Map<string, number>();
   readonly #settled = new Map<string, number>();
-  /** Blobs that repositories do not count before their entries have been put, by their holds. */
-  readonly #unnamed = new Map<string, { readonly repository: string; readonly size: number }>();
+  /** Blobs that repositories and projects do not count before their entries have been put, by their holds. */
+  readonly #unnamed = new Map<string, { readonly scopes: readonly string[]; readonly size: number }>();
   /** The number of blobs that are being stored. */
   #held = 0;
   /** Resolves when one of them is, for who waits for that. */
@@ -90,14 +84,16 @@ export class Room implements BlobCatalogue {
     const admitted = new Set<string>();
     try {
       for (const scope of this.#scopesOf(repository)) {
-        if (await this.#admit(scope, blob)) admitted.add(scope.name);
+        if (await this.#admit(scope, repository, blob)) admitted.add(scope.name);
       }
       await this.#leaveReserve(size > this.#options.linkedAbove ? 0 : size);
       const hold = await this.#catalogue.hold(repository, blob);
       this.#held += 1;
       // One that was there when it was let in, and is counted only now, since it was deleted meanwhile.
       if (hold.isNew && !admitted.has(ALL_BLOBS)) await this.#returnBelow(ALL_BLOBS);
-      if (admitted.delete(repository)) this.#unnamed.set(hold.id, { repository, size });
+      const scopes = [...admitted].filter((name) => name !== ALL_BLOBS);
+      for (const name of scopes) admitted.delete(name);
+      if (scopes.length > 0) this.#unnamed.set(hold.id, { scopes, size });
       return hold;
     } finally {
       for (const name of admitted) add(this.#settled, name, size);
@@ -107,7 +103,7 @@ export class Room implements BlobCatalogue {
   release(hold: BlobHold): void {
     const unnamed = this.#unnamed.get(hold.id);
     this.#unnamed.delete(hold.id);
-    if (unnamed !== undefined) add(this.#settled, unnamed.repository, unnamed.size);
+    for (const name of unnamed?.scopes ?? []) add(this.#settled, name, unnamed?.size ?? 0);
     this.#catalogue.release(hold);
     this.#held -= 1;
     this.#released?.resolve();
@@ -124,7 +120,7 @@ export class Room implements BlobCatalogue {
   /** Brings a scope below its bound, where it is above. */
   async #returnBelow(name: string): Promise<void> {
     const scope = this.#scope(name);
-    if (scope === undefined || (await this.#store.bytesOf(name)) <= scope.bound) return;
+    if (scope === undefined || (await this.#bytesOf(name)) <= scope.bound) return;
     const end = await this.#turns.acquire();
     try {
       await this.#shrink(scope, scope.bound * LOW_MARK);
@@ -138,18 +134,21 @@ export class Room implements BlobCatalogue {
     const names = [ALL_BLOBS, ...this.#options.quotas.keys()];
     for (const name of names) {
       const scope = this.#scope(name);
-      if (scope === undefined || this.#options.quotas.get(name)?.kind === 'hosted') continue;
-      if (this.#isFull(name) || (await this.#store.bytesOf(name)) <= scope.bound) continue;
+      if (scope === undefined || !this.#canShrink(name)) continue;
+      if (this.#isFull(name) || (await this.#bytesOf(name)) <= scope.bound) continue;
       const since = this.#clock.monotonic();
       await this.#shrink(scope, scope.bound * LOW_MARK);
-      const bytes = await this.#store.bytesOf(name);
+      const bytes = await this.#bytesOf(name);
       if (bytes > scope.bound) this.#noteFull(name, since, { bytes, bound: scope.bound });
     }
     await this.#leaveReserve(0).catch(() => {});
   }
 
   #scopesOf(repository: string): readonly Scope[] {
-    return [this.#scope(ALL_BLOBS), this.#scope(repository)].filter((scope) => scope !== undefined);
+    const projects = [...this.#options.quotas]
+      .filter(([, { members }]) => members?.some(({ name }) => name === repository) === true)
+      .map(([name]) => name);
+    return [ALL_BLOBS, repository, ...projects].flatMap((name) => this.#scope(name) ?? []);
   }
 
   #scope(name: string): Scope | undefined {
@@ -161,12 +160,11 @@ export class Room implements BlobCatalogue {
    * Lets a blob into a scope, where room is made for it if need be.
    * @returns whether it is counted: it is not where the scope is full and has it already
    */
-  async #admit(scope: Scope, { digest, size }: BlobInfo): Promise<boolean> {
+  async #admit(scope: Scope, repository: string, { digest, size }: BlobInfo): Promise<boolean> {
     if (await this.#fits(scope, size)) return true;
-    if (await this.#store.has(scope.name, digest)) return false;
-    const quota = this.#options.quotas.get(scope.name);
-    if (quota?.kind === 'hosted') throw quotaExceeded(scope, size);
-    if (size > scope.bound || this.#isFull(scope.name)) throw noRoom(scope, size);
+    if (await this.#store.has(scope.name === ALL_BLOBS ? ALL_BLOBS : repository, digest)) return false;
+    const refusal = () => (this.#isUpload(scope, repository) ? quotaExceeded(scope, size) : noRoom(scope, size));
+    if (!this.#canShrink(scope.name) || size > scope.bound || this.#isFull(scope.name)) throw refusal();
     const end = await this.#turns.acquire();
     try {
       // Whoever was before may have made enough.
@@ -179,7 +177,7 @@ export class Room implements BlobCatalogue {
         if (await this.#fits(scope, size)) return true;
       } while (await this.#nextRelease(deadline));
       this.#noteFull(scope.name, since, { bytes: size, bound: scope.bound });
-      throw noRoom(scope, size);
+      throw refusal();
     } finally {
       end();
     }
@@ -200,14 +198,43 @@ export class Room implements BlobCatalogue {
   async #shrink(scope: Scope, target: number): Promise<void> {
     // Blobs that were just put are no longer held.
     await this.#catalogue.flush();
-    await this.#evictor.shrink(scope, Math.max(0, target));
+    const { members } = this.#options.quotas.get(scope.name) ?? {};
+    if (members === undefined) return void (await this.#evictor.shrink(scope, Math.max(0, target)));
+    const proxies = members.filter(({ kind }) => kind === 'proxy');
+    const sizes = await Promise.all(proxies.map(async ({ name }) => ({ name, bytes: await this.#bytesOf(name) })));
+    // The largest first: the others of a project are to feel it last.
+    for (const { name, bytes } of sizes.sort((one, other) => other.bytes - one.bytes)) {
+      const over = (await this.#bytesOf(scope.name)) - Math.max(0, target);
+      if (over <= 0) return;
+      await this.#evictor.shrink({ name, bound: bytes }, Math.max(0, bytes - over));
+    }
+  }
+
+  /** Whether something in a scope may go, but for what is pinned and the like. */
+  #canShrink(name: string): boolean {
+    const quota = this.#options.quotas.get(name);
+    return quota?.members?.some(({ kind }) => kind === 'proxy') ?? quota?.kind !== 'hosted';
+  }
+
+  /** Whether what does not fit into a scope is an upload, whose client has to be told. */
+  #isUpload({ name }: Scope, repository: string): boolean {
+    const { kind, members = [] } = this.#options.quotas.get(name) ?? {};
+    return kind === 'hosted' || members.some((one) => one.name === repository && one.kind === 'hosted');
+  }
+
+  /** The bytes of a scope: of all blobs, of a repository, or of those of a project together. */
+  async #bytesOf(name: string): Promise<number> {
+    const { members } = this.#options.quotas.get(name) ?? {};
+    if (members === undefined) return await this.#store.bytesOf(name);
+    const usage = await this.#store.usage();
+    return members.reduce((sum, one) => sum + (usage.get(one.name)?.bytes ?? 0), 0);
   }
 
   /** Whether `size` bytes fit in; if so, they are let in at once: of puts that come together, each has to see those before it. */
   async #fits({ name, bound }: Scope, size: number): Promise<boolean> {
     // As it was before the usage is read: what settles meanwhile may be missing there.
     const settled = read(this.#settled, name);
-    const bytes = await this.#store.bytesOf(name);
+    const bytes = await this.#bytesOf(name);
     if (bytes + read(this.#admitted, name) - settled + size > bound) return false;
     add(this.#admitted, name, size);
     return true;
@@ -269,21 +296,4 @@ function read(sums: ReadonlyMap<string, number>, name: string): number {
 
 function add(sums: Map<string, number>, name: string, bytes: number): void {
   sums.set(name, read(sums, name) + bytes);
-}
-
-function noRoom({ name, bound }: Scope, size: number): EntrepotError {
-  const where = name === ALL_BLOBS ? 'the store (storage.maxBytes' : `the repository ${name} (its quota`;
-  return new EntrepotError(
-    'storage',
-    `there is no room for ${size} bytes in ${where}: ${bound}), and nothing more can be evicted`,
-    { status: 507, code: 'NO_ROOM' },
-  );
-}
-
-function quotaExceeded({ name, bound }: Scope, size: number): EntrepotError {
-  return new EntrepotError(
-    'too-large',
-    `${size} bytes more are too many for the repository ${name}: its quota is ${bound} bytes. Remove versions, or have its quota raised`,
-    { status: 507, code: 'QUOTA_EXCEEDED' },
-  );
 }

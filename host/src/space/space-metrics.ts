@@ -22,18 +22,29 @@ export function watchSpace(metrics: PrometheusMetrics, usage: SpaceUsage): void 
   ofEach('entrepot_repository_bytes', 'Bytes that the entries of a repository name.', ({ bytes }) => bytes);
   ofEach('entrepot_repository_entries', 'Entries of a repository.', ({ entries }) => entries);
   ofEach('entrepot_repository_quota_bytes', 'The quota of a repository, where it has one.', ({ quota }) => quota);
+  for (const [name, help, read] of [
+    ['entrepot_project_bytes', 'Bytes that the entries of the repositories of a project name.', 'bytes'],
+    ['entrepot_project_quota_bytes', 'The quota of a project.', 'quota'],
+  ] as const)
+    metrics.watchSeries(name, help, ['project'], async () =>
+      (await known()).projects.map((one) => ({ labels: { project: one.name }, value: one[read] })),
+    );
   metrics.watchSeries(
     'entrepot_storage_full',
-    '1 where nothing more can be evicted and new bytes are not kept: the store, its volume, a repository with a quota.',
+    '1 where nothing more can be evicted and new bytes are not kept: the store, its volume, a repository or a project with a quota.',
     ['scope', 'repository'],
     async () => {
-      const { isFull, isVolumeFull, repositories } = await known();
+      const { isFull, isVolumeFull, repositories, projects } = await known();
       const bounded = repositories.filter(({ quota }) => quota !== undefined);
       return [
         { labels: { scope: 'store', repository: '' }, value: Number(isFull) },
         { labels: { scope: 'volume', repository: '' }, value: Number(isVolumeFull) },
         ...bounded.map(({ name, isFull: own }) => ({
           labels: { scope: 'repository', repository: name },
+          value: Number(own),
+        })),
+        ...projects.map(({ name, isFull: own }) => ({
+          labels: { scope: 'project', repository: name },
           value: Number(own),
         })),
       ];

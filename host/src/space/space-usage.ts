@@ -1,6 +1,7 @@
 import type { BlobStore, Clock } from '@entrepot/core';
-import { ALL_BLOBS, type SqlEvictionStore, SMALL_BLOBS } from '../drivers/sql/eviction-store.js';
-import { type Quota, type Room, VOLUME } from './room.js';
+import { ALL_BLOBS, type SqlEvictionStore, SMALL_BLOBS, type Usage } from '../drivers/sql/eviction-store.js';
+import { type BoundedRepository, projectScope } from './quotas.js';
+import { type Room, VOLUME } from './room.js';
 
 /** Usage of one repository. */
 export interface RepositoryUsage {
@@ -12,6 +13,16 @@ export interface RepositoryUsage {
   readonly bytes: number;
   /** Bytes. Absent: it has no bound of its own. */
   readonly quota?: number | undefined;
+  /** Whether no room can be made in it. */
+  readonly isFull: boolean;
+}
+
+/** Usage of the repositories of a project together. */
+export interface ProjectUsage {
+  readonly name: string;
+  readonly repositories: readonly string[];
+  readonly bytes: number;
+  readonly quota: number;
   /** Whether no room can be made in it. */
   readonly isFull: boolean;
 }
@@ -33,6 +44,8 @@ export interface UsageOverview {
   readonly isVolumeFull: boolean;
   /** Those that are served, and others of which entries are left; by name. */
   readonly repositories: readonly RepositoryUsage[];
+  /** By name. */
+  readonly projects: readonly ProjectUsage[];
 }
 
 /** How long metrics show the same numbers, and how long they wait for newer ones; milliseconds. */
@@ -48,7 +61,7 @@ export interface BoundedSpace {
   /** Bytes of the volume that stay free. */
   readonly reserve: number;
   /** Those that are served. */
-  readonly repositories: ReadonlyMap<string, { readonly kind: Quota['kind']; readonly quota?: number | undefined }>;
+  readonly repositories: ReadonlyMap<string, BoundedRepository>;
 }
 
 /** Tells what is kept, and how much room there is. */
@@ -89,7 +102,27 @@ export class SpaceUsage {
         const { amount = 0, bytes = 0 } = usage.get(name) ?? {};
         return { name, kind, entries: amount, bytes, quota, isFull: full.has(name) };
       }),
+      projects: this.#projects(usage, full),
     };
+  }
+
+  #projects(usage: ReadonlyMap<string, Usage>, full: ReadonlySet<string>): readonly ProjectUsage[] {
+    const projects = new Map<string, ProjectUsage & { repositories: string[]; bytes: number }>();
+    for (const [repository, { project }] of this.#options.repositories) {
+      if (project === undefined) continue;
+      const { name, quota } = project;
+      const one = projects.get(name) ?? {
+        name,
+        repositories: [],
+        bytes: 0,
+        quota,
+        isFull: full.has(projectScope(name)),
+      };
+      one.repositories.push(repository);
+      one.bytes += usage.get(repository)?.bytes ?? 0;
+      projects.set(name, one);
+    }
+    return [...projects.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
   /** The usage of a few seconds ago; an older one while the database does not answer. `undefined`: it has not answered yet. */

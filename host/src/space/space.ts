@@ -21,7 +21,8 @@ import { type Engines, Memory } from './memory.js';
 import { Pins } from './pins.js';
 import { Purger } from './purger.js';
 import { Purging } from './purging.js';
-import { type Quota, Room } from './room.js';
+import { type BoundedRepository, type Quota, quotasOf } from './quotas.js';
+import { Room } from './room.js';
 import { SpaceUsage } from './space-usage.js';
 import { type BackgroundOptions, Verification } from './verification.js';
 import type { VerificationObserver } from './verifier.js';
@@ -34,12 +35,6 @@ const FIRST_COLLECTION = 300_000;
 const ENFORCE_INTERVAL = 10_000;
 /** The interval at which it is looked whether blobs are to be verified, in milliseconds. */
 const VERIFY_INTERVAL = 60_000;
-
-/** A repository, and its bound in bytes. */
-export interface BoundedRepository {
-  readonly kind: Quota['kind'];
-  readonly quota?: number | undefined;
-}
 
 export interface SpaceOptions {
   readonly database: SqlDatabase;
@@ -177,10 +172,8 @@ export class Space {
   #bound(repositories: SpaceOptions['repositories']): void {
     this.#repositories.clear();
     this.#quotas.clear();
-    for (const [name, one] of repositories) {
-      this.#repositories.set(name, one);
-      if (one.quota !== undefined) this.#quotas.set(name, { bytes: one.quota, kind: one.kind });
-    }
+    for (const [name, one] of repositories) this.#repositories.set(name, one);
+    for (const [name, quota] of quotasOf(repositories)) this.#quotas.set(name, quota);
   }
 
   /** Deletes what nobody needs. */

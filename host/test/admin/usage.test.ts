@@ -100,6 +100,35 @@ describe('usage by the API', () => {
   });
 });
 
+describe('a project', () => {
+  it('refuses uploads to any of its repositories past its quota, and is shown', async () => {
+    const server = await openServer(
+      `
+  one: { type: files, kind: hosted }
+  two: { type: files, kind: hosted }
+projects: { acme: { repositories: [one, two], quota: 1MiB } }`,
+    );
+    const put = async (path: string) => {
+      const answer = await fetch(`${server.urls[0]}/${path}`, { method: 'PUT', body: Buffer.alloc(600_000, path) });
+      return { status: answer.status, text: await answer.text() };
+    };
+    expect((await put('one/a')).status).toBe(201);
+    const refused = await put('two/b');
+    expect(refused).toMatchObject({ status: 507, text: expect.stringContaining('the project acme') as string });
+    const { json } = await server.api('GET', '/usage');
+    expect(json['projects']).toEqual([
+      { name: 'acme', repositories: ['one', 'two'], bytes: 600_000, quota: 2 ** 20, isFull: false },
+    ]);
+    const { text } = await server.get('/metrics');
+    for (const line of [
+      'entrepot_project_bytes{project="acme"} 600000',
+      'entrepot_project_quota_bytes{project="acme"} 1048576',
+      'entrepot_storage_full{scope="project",repository="acme"} 0',
+    ])
+      expect(text).toContain(line);
+  });
+});
+
 describe('metrics', () => {
   it('show what is kept, what room there is, and what was deleted', async () => {
     const { api, get } = await start();

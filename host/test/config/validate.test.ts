@@ -25,6 +25,7 @@ describe('defaults', () => {
         keepAliveTimeout: 75_000,
         maxHeaderBytes: 16_384,
         maxPathLength: 8192,
+        home: {},
       },
       storage: {
         backend: 'filesystem',
@@ -38,11 +39,12 @@ describe('defaults', () => {
       },
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
-      metrics: { path: '/metrics' },
+      metrics: { enabled: true, path: '/metrics' },
       log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
       scanners: [],
       plugins: [],
+      projects: {},
     });
   });
 
@@ -61,6 +63,7 @@ describe('defaults', () => {
       trustedRealms: [],
       useClientCredentials: false,
       transport: {
+        minTlsVersion: 'TLSv1.2',
         userAgent: 'entrepot',
         connectTimeout: 5000,
         headersTimeout: 30_000,
@@ -403,6 +406,22 @@ describe('problems', () => {
   });
 });
 
+describe('projects', () => {
+  it('have repositories that are there, each in one of them', () => {
+    const repositories = { one: { type: 'files' }, two: { type: 'files' } };
+    const projects = {
+      a: { quota: '1GiB', repositories: ['one', 'none'] },
+      b: { quota: '1GiB', repositories: ['one', 'two'] },
+    };
+    expect(problemsOf({ repositories, projects })).toEqual([
+      'projects.a.repositories.1: expected the name of a repository: one, two; found another one',
+      'projects.b.repositories.0: expected it in one project, found it in a, too; remove one of them',
+    ]);
+    expect(problemsOf({ projects: { a: { quota: '1GiB', repositories: ['npm'] } } })).toEqual([]);
+    expect(problemsOf({ projects: { a: { quota: '1kB', repositories: [] } } })).toHaveLength(2);
+  });
+});
+
 describe('mounts', () => {
   it.each<[string, unknown, string[]]>([
     [
@@ -438,6 +457,14 @@ describe('mounts', () => {
   });
 
   it.each<[string, unknown]>([
+    [
+      'the path of metrics that have a listener of their own',
+      { metrics: { listen: ':9100' }, repositories: { metrics: { type: 'files' } } },
+    ],
+    [
+      'the path of metrics that are not served',
+      { metrics: { enabled: false }, repositories: { metrics: { type: 'files' } } },
+    ],
     [
       'equal mounts on different listeners',
       { repositories: { one: { type: 'npm', mount: '/' }, two: { type: 'files', mount: '/', listen: ':9001' } } },

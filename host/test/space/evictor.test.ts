@@ -256,6 +256,73 @@ describe('a quota', () => {
   });
 });
 
+describe('the quota of a project', () => {
+  const project = { name: 'acme', quota: 6 * LARGE };
+  const repositories = new Map([
+    ['proxy', { kind: 'proxy', project }],
+    ['second', { kind: 'proxy', project }],
+    ['hosted', { kind: 'hosted', project }],
+    ['other', { kind: 'proxy' }],
+  ] as const);
+
+  it('is kept to by all of its repositories together, and takes from its largest proxy', async () => {
+    const opened = await openSpace({ repositories });
+    await putMany(opened, 'other', 4);
+    await putMany(opened, 'second', 1);
+    await putMany(opened, 'proxy', 4);
+    await putMany(opened, 'hosted', 1);
+    await putMany(opened, 'hosted', 1, 1);
+    expect([await keysOf(opened, 'proxy'), await keysOf(opened, 'second')]).toEqual([['2', '3'], ['0']]);
+    expect(await keysOf(opened, 'hosted')).toEqual(['0', '1']);
+    expect(await keysOf(opened, 'other')).toHaveLength(4);
+    const { projects } = await opened.space.report.overview();
+    expect(projects).toEqual([
+      { name: 'acme', repositories: ['proxy', 'second', 'hosted'], bytes: 5 * LARGE, quota: 6 * LARGE, isFull: false },
+    ]);
+  });
+
+  it('refuses uploads where nothing more can go, and passes on what was fetched', async () => {
+    const opened = await openSpace({ repositories });
+    await putMany(opened, 'hosted', 6);
+    await expect(putMany(opened, 'hosted', 1, 6)).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      status: 507,
+      message: expect.stringContaining('the project acme: its quota is 3686400 bytes'),
+    });
+    await expect(putMany(opened, 'proxy', 1)).rejects.toMatchObject({ code: 'NO_ROOM' });
+    await putMany(opened, 'other', 1);
+    // Bytes that it has already take no more room.
+    await putMany(opened, 'hosted', 6);
+    await opened.storage.entries.remove('hosted', '0');
+    opened.clock.advance(300_000);
+    await putMany(opened, 'proxy', 1);
+    expect(await keysOf(opened, 'proxy')).toEqual(['0']);
+  });
+
+  it('is enforced where it was changed, and counts uploads whose entries are not there yet', async () => {
+    const opened = await openSpace({ repositories });
+    await putMany(opened, 'proxy', 6);
+    const smaller = new Map(
+      [...repositories].map(([name, one]) => [
+        name,
+        { ...one, ...('project' in one && { project: { name: 'acme', quota: 3 * LARGE } }) },
+      ]),
+    );
+    opened.space.serve(smaller, new Map());
+    await opened.space.room.enforce();
+    expect(await keysOf(opened, 'proxy')).toEqual(['4', '5']);
+    const putBlob = async (text: string) => {
+      const bytes = Buffer.alloc(LARGE, text);
+      const entry = entryOf('hosted', text, bytes);
+      await opened.storage.blobs.put('hosted', entry, { open: () => Readable.from([bytes]), bytes });
+      return entry;
+    };
+    for (const text of ['a', 'b', 'c']) await putBlob(text);
+    await expect(putBlob('d')).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    expect(await keysOf(opened, 'proxy')).toEqual([]);
+  });
+});
+
 describe('a reserve', () => {
   it('is left free by evicting, and then by passing bytes on', async () => {
     let volume = 10 * LARGE;
