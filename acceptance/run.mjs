@@ -29,6 +29,7 @@ import { image } from './scenarios/image.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
 import { helmHermetic } from './scenarios/helm-hermetic.mjs';
+import { limits } from './scenarios/limits.mjs';
 import { mavenHermetic } from './scenarios/maven-hermetic.mjs';
 import { mavenReal } from './scenarios/maven-real.mjs';
 import { ociConformance } from './scenarios/oci-conformance.mjs';
@@ -87,7 +88,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, limits, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
                        first-hour, python, go, cargo, maven, policy, oci, deb, deb-hosted, rpm, rpm-hosted, pacman, apk or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -274,6 +275,7 @@ if (values.help) {
     await part('closing', () => closingUpstreams(tally, { requests: 200 }));
     await part('first-hour', () => firstHour(tally, { full: false }));
     await part('reload', () => reload(tally, { rounds: 6, wrong: 2 }));
+    await part('limits', () => limits(tally));
     await part('rolling', () => rollingRestart(tally, { rounds: 1 }));
     await part('bytes', () => bytePath(tally, { full: false }));
     await part('crash', () => crash(tally, { rounds: 10 }));

@@ -3,6 +3,7 @@
  * for the spread that the machine alone makes.
  *
  * node scripts/node.mjs bench/sides.mjs <old checkout> <new checkout> [--runs 5] [--seconds 1] [--only hit,cold] [--json]
+ *   [--repository '{"requireIntegrity":true}'] (keys that the repository of the new side has in addition)
  */
 import { access, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -79,6 +80,7 @@ const { values: flags, positionals } = parseArgs({
     seconds: { type: 'string', default: '1' },
     only: { type: 'string' },
     json: { type: 'boolean', default: false },
+    repository: { type: 'string', default: '{}' },
   },
 });
 const RUNS = Number(flags.runs);
@@ -132,7 +134,9 @@ async function launchSides(origin, kind, more) {
   for (const { id, main } of SIDES) {
     const place = join(folder, `${kind}-${id}`);
     await mkdir(place);
-    const repositories = { npm: { type: 'npm', upstream: origin.npm, cache: { packument: { freshFor: '1h' } } } };
+    const keys = id === 'new' ? JSON.parse(flags.repository) : {};
+    const npm = { type: 'npm', upstream: origin.npm, cache: { packument: { freshFor: '1h' } }, ...keys };
+    const repositories = { npm };
     const server = await launchEntrepot({ folder: place, repositories, more, main });
     started.push(server.started);
     assertListener(server.port, server.started.pid);

@@ -126,6 +126,7 @@ export class ServingHost implements Host {
     const { sites } = this.#current;
     const refused = restartProblems(this.#current.loaded.config, loaded.config);
     if (refused.length > 0) throw new ConfigurationError(refused);
+    const logger = this.#options.logger && createLogger(loaded.config.log);
     const next = await Edition.open(loaded, ground, { ...options, openAt: (site) => siteAt(sites, site) });
     this.#editions.add(next);
     const opened = next.sites.filter(({ listener }) => !sites.some((one) => one.listener === listener));
@@ -142,15 +143,15 @@ export class ServingHost implements Host {
       await abandon();
       throw error;
     }
-    return { apply: () => this.#swap(next), abandon };
+    return { apply: () => this.#swap(next, logger), abandon };
   }
 
-  #swap(next: Edition): void {
+  #swap(next: Edition, logger: Logger | undefined): void {
     // It is closed with all others.
     if (this.#ending.signal.aborted) return;
     const before = this.#current;
     this.#current = next;
-    this.#options.logger?.swap(createLogger(next.loaded.config.log));
+    if (logger !== undefined) this.#options.logger?.swap(logger);
     const retired = before.retire();
     next.begin();
     const left = before.sites.filter(({ listener }) => !next.sites.some((one) => one.listener === listener));

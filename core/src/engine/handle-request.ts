@@ -62,7 +62,7 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
   const serveHosted = createHostedHandler(serving);
   const changes = createHostedChanges(serving);
   const stepSession = createSessionHandler(serving, changes);
-  const passthrough = new PassthroughServing(definition, services, upstreams, judge);
+  const passthrough = new PassthroughServing(definition, services, { upstreams, judge, turns: fetching.turns });
 
   async function serve(context: RequestContext, resource: BoundResource): Promise<EngineReply> {
     const { request } = context;

@@ -1,16 +1,99 @@
+/**
+ * Lets so many run at a time, and so many of each party. The others wait: parties by turns, those of one party first come, first
+ * served. So whoever asks for much waits behind its own, and keeps nobody else from a turn.
+ */
+export class FairLimiter {
+  readonly #mostEach: number;
+  #free: number;
+  readonly #running = new Map<string, number>();
+  /** In the order of their next turns. No party is there without a waiter. */
+  readonly #waiting = new Map<string, Set<() => void>>();
+
+  /**
+   * @param most the number that run at a time
+   * @param mostEach those of one party. Left out: as many
+   */
+  constructor(most: number, mostEach = most) {
+    this.#free = most;
+    this.#mostEach = mostEach;
+  }
+
+  /** Whether one more of `party` would run at once. */
+  hasRoomFor(party: string): boolean {
+    return this.#free > 0 && (this.#running.get(party) ?? 0) < this.#mostEach;
+  }
+
+  /**
+   * Waits for a turn.
+   * @returns ends it; to be called once
+   * @throws the reason of `signal` when that comes first
+   */
+  async acquire(party: string, signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
+    // Who waits while there is room has as many running as may be.
+    if (this.hasRoomFor(party)) this.#begin(party);
+    else await this.#turn(party, signal);
+    return () => this.#end(party);
+  }
+
+  async #turn(party: string, signal: AbortSignal | undefined): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const begin = (): void => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      const leave = (): void => {
+        this.#remove(party, begin);
+        reject(signal?.reason as Error);
+      };
+      const waiting = this.#waiting.get(party) ?? new Set();
+      this.#waiting.set(party, waiting.add(begin));
+      signal?.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  #begin(party: string): void {
+    this.#free -= 1;
+    this.#running.set(party, (this.#running.get(party) ?? 0) + 1);
+  }
+
+  /** Passes the turn on at once, so that later callers cannot overtake who waits. */
+  #end(party: string): void {
+    this.#free += 1;
+    const left = (this.#running.get(party) as number) - 1;
+    if (left === 0) this.#running.delete(party);
+    else this.#running.set(party, left);
+    for (const [next, waiting] of this.#waiting) {
+      if (!this.hasRoomFor(next)) continue;
+      const { value: begin } = waiting.values().next() as { readonly value: () => void };
+      this.#begin(next);
+      this.#remove(next, begin);
+      // Its next turn comes after those of all others.
+      if (this.#waiting.delete(next)) this.#waiting.set(next, waiting);
+      begin();
+      return;
+    }
+  }
+
+  #remove(party: string, begin: () => void): void {
+    const waiting = this.#waiting.get(party);
+    waiting?.delete(begin);
+    if (waiting?.size === 0) this.#waiting.delete(party);
+  }
+}
+
 /** Lets so many run at a time. The others wait, first come, first served. */
 export class Limiter {
-  #free: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #turns: FairLimiter;
 
   /** @param most the number that run at a time */
   constructor(most: number) {
-    this.#free = most;
+    this.#turns = new FairLimiter(most);
   }
 
   /** Whether one more would run at once. */
   get hasRoom(): boolean {
-    return this.#free > 0;
+    return this.#turns.hasRoomFor('');
   }
 
   /** Runs `work` when it is its turn. @throws the reason of `signal` when that comes first */
@@ -28,37 +111,8 @@ export class Limiter {
    * @returns ends it; to be called once
    * @throws the reason of `signal` when that comes first
    */
-  async acquire(signal?: AbortSignal): Promise<() => void> {
-    signal?.throwIfAborted();
-    if (this.#free > 0) this.#free -= 1;
-    else await this.#turn(signal);
-    return () => this.#release();
-  }
-
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const begin = (): void => {
-        signal?.removeEventListener('abort', leave);
-        resolve();
-      };
-      const leave = (): void => {
-        this.#waiting.delete(begin);
-        reject(signal?.reason as Error);
-      };
-      this.#waiting.add(begin);
-      signal?.addEventListener('abort', leave, { once: true });
-    });
-  }
-
-  /** Passes the turn to the first waiter, so that later callers cannot overtake it. */
-  #release(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#free += 1;
-      return;
-    }
-    this.#waiting.delete(next);
-    next();
+  acquire(signal?: AbortSignal): Promise<() => void> {
+    return this.#turns.acquire('', signal);
   }
 }
 

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { openHarness, withFacts, type Harness } from './harness.js';
+import { DEFAULT_LIMITS } from '../../src/engine/index.js';
 
 const MIB = 1024 * 1024;
 /** One member of gzip that unfolds to a MiB, and one that unfolds to nothing. */
@@ -46,7 +47,13 @@ describe('a coded body', () => {
   });
 
   it('unfolds to the size of a document, or to a hundred times its bytes', async () => {
-    const limits = { totalTimeout: 60_000, maxDocumentBytes: MIB, maxArtifactBytes: Infinity, maxRequestBytes: 1000 };
+    const limits = {
+      ...DEFAULT_LIMITS,
+      totalTimeout: 60_000,
+      maxDocumentBytes: MIB,
+      maxArtifactBytes: Infinity,
+      maxRequestBytes: 1000,
+    };
     const harness = await openHarness({ definition: { limits } });
     harness.upstream.handle('/files/a', async (_request, response) => await sendForEver(response, FULL));
     expect((await statusOf(harness, '/files/a'))[1]).toBe('UPSTREAM_TOO_LARGE');

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { openHarness, patterned, sri, withFacts, type Harness } from './harness.js';
+import { DEFAULT_LIMITS } from '../../src/engine/index.js';
 
 /** The entry of a key in the test repository. */
 async function stored({ entries }: Harness, key: string): Promise<unknown> {
@@ -118,6 +119,7 @@ describe('wrong answers', () => {
     const harness = await openHarness({
       definition: {
         limits: {
+          ...DEFAULT_LIMITS,
           totalTimeout: 60_000,
           maxDocumentBytes: 1_000_000,
           maxArtifactBytes: 2_000_000,
@@ -170,7 +172,15 @@ describe('wrong answers', () => {
 
   it('ends a fetch that takes too long', async () => {
     const harness = await openHarness({
-      definition: { limits: { totalTimeout: 50, maxDocumentBytes: 1e6, maxArtifactBytes: 1e9, maxRequestBytes: 1000 } },
+      definition: {
+        limits: {
+          ...DEFAULT_LIMITS,
+          totalTimeout: 50,
+          maxDocumentBytes: 1e6,
+          maxArtifactBytes: 1e9,
+          maxRequestBytes: 1000,
+        },
+      },
     });
     harness.upstream.serve('/files/a', { body: patterned(1_000_000), fault: { kind: 'stall', after: 500_000 } });
     const answer = await harness.get('/files/a');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ALLOWED, allowAll, anonymousAccess, passthroughClass, type PolicyEngine } from '../../src/index.js';
 import { openHarness, withClasses } from './harness.js';
+import { DEFAULT_LIMITS } from '../../src/engine/index.js';
 
 describe('a hosted repository', () => {
   it('takes, serves, lists and removes a file', async () => {
@@ -131,7 +132,13 @@ describe('passthrough and local', () => {
     const { gzipSync } = await import('node:zlib');
     const { upstream, ask } = await openHarness({
       definition: {
-        limits: { totalTimeout: 5000, maxDocumentBytes: 1e6, maxArtifactBytes: 1e6, maxRequestBytes: 1000 },
+        limits: {
+          ...DEFAULT_LIMITS,
+          totalTimeout: 5000,
+          maxDocumentBytes: 1e6,
+          maxArtifactBytes: 1e6,
+          maxRequestBytes: 1000,
+        },
       },
     });
     upstream.handle('/audit', (request, response) => void response.end(request.body));

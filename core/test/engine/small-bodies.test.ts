@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EntrepotError } from '../../src/index.js';
 import { openHarness, parsedOf, sri, withFacts } from './harness.js';
+import { DEFAULT_LIMITS } from '../../src/engine/index.js';
 
 /** Documents under `/raw/` that begin with `<` are none. */
 const checking = withFacts(
@@ -55,7 +56,15 @@ describe('a small body that turns out to be wrong', () => {
 
 it('gives the first bytes of a large document while the rest is still to come', async () => {
   const harness = await openHarness({
-    definition: { limits: { totalTimeout: 2000, maxDocumentBytes: 1e7, maxArtifactBytes: 1e9, maxRequestBytes: 1000 } },
+    definition: {
+      limits: {
+        ...DEFAULT_LIMITS,
+        totalTimeout: 2000,
+        maxDocumentBytes: 1e7,
+        maxArtifactBytes: 1e9,
+        maxRequestBytes: 1000,
+      },
+    },
   });
   harness.upstream.serve('/raw/large', {
     body: Buffer.alloc(4_000_000, 'a'),

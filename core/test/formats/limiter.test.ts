@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { expect, it } from 'vitest';
-import { Limiter } from '../../src/formats/index.js';
+import { describe, expect, it } from 'vitest';
+import { FairLimiter, Limiter } from '../../src/formats/index.js';
 import { pseudoRandom } from '../../src/testing/index.js';
 
 it('lets so many run at a time, in the order in which they came', async () => {
@@ -65,6 +65,71 @@ it('never lets more run, and forgets nobody, whoever leaves', async () => {
   const found = await Promise.all(outcomes);
   expect(new Set(found)).toEqual(new Set(['done', 'gone']));
   expect([running, limiter.hasRoom]).toEqual([0, true]);
+});
+
+describe('fair turns', () => {
+  /** Asks for turns of parties, and lists whose turns began, in order. */
+  function parties(limiter: FairLimiter) {
+    const begun: string[] = [];
+    const ends: (() => void)[] = [];
+    const ask = (party: string, signal?: AbortSignal): Promise<void> =>
+      limiter.acquire(party, signal).then((end) => {
+        begun.push(party);
+        ends.push(end);
+      });
+    async function endFirst(): Promise<void> {
+      ends.shift()?.();
+      await setImmediate();
+    }
+    return { begun, ask, endFirst };
+  }
+
+  it('go round: who asks for much waits behind its own', async () => {
+    const { begun, ask, endFirst } = parties(new FairLimiter(2));
+    for (const party of ['a', 'a', 'a', 'a', 'a', 'b', 'c', 'b']) void ask(party);
+    await setImmediate();
+    for (let turn = 0; turn < 6; turn += 1) await endFirst();
+    expect(begun.join('')).toBe('aaabcaba');
+  });
+
+  it('leave room for others, whoever asks for however much', async () => {
+    const limiter = new FairLimiter(4, 3);
+    const { begun, ask, endFirst } = parties(limiter);
+    for (let one = 0; one < 10; one += 1) void ask('a');
+    await setImmediate();
+    expect([begun.join(''), limiter.hasRoomFor('a'), limiter.hasRoomFor('b')]).toEqual(['aaa', false, true]);
+    await ask('b');
+    await endFirst();
+    expect(begun.join('')).toBe('aaaba');
+    for (let turn = 0; turn < 10; turn += 1) await endFirst();
+    expect(begun).toHaveLength(11);
+    expect([limiter.hasRoomFor('a'), limiter.hasRoomFor('b')]).toEqual([true, true]);
+  });
+
+  it('never let more run, of all and of each, and forget nobody, whoever leaves', async () => {
+    const random = pseudoRandom(7);
+    const limiter = new FairLimiter(5, 2);
+    const running = new Map<string, number>();
+    const outcomes = Array.from({ length: 2_000 }, async (_, at) => {
+      const party = `p${at % 7}`;
+      const gone = new AbortController();
+      if (random() < 0.3) void setImmediate().then(() => gone.abort(new Error('gone')));
+      try {
+        const end = await limiter.acquire(party, gone.signal);
+        running.set(party, (running.get(party) ?? 0) + 1);
+        expect(running.get(party)).toBeLessThanOrEqual(2);
+        expect([...running.values()].reduce((sum, one) => sum + one)).toBeLessThanOrEqual(5);
+        for (let turns = random() * 4; turns > 0; turns -= 1) await setImmediate();
+        running.set(party, (running.get(party) as number) - 1);
+        end();
+        return 'done';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['done', 'gone']));
+    expect(limiter.hasRoomFor('p0')).toBe(true);
+  });
 });
 
 function gate(): { readonly passed: Promise<void>; open(): void } {

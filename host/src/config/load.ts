@@ -129,6 +129,7 @@ const PATHS = [
   'metadata.path',
   'metadata.tls.ca',
   'cache.ca',
+  'log.file',
   'admin.jwt.keyFile',
   'policy.file',
   'repositories.*.tls.cert',

@@ -428,6 +428,9 @@ const logSchema = z.strictObject({
   format: choice(['auto', 'json', 'text'], 'auto').describe(
     '`json`: one object a line. `text`: for people. `auto`: text on a terminal, JSON elsewhere.',
   ),
+  file: optional(text).describe(
+    'The file that lines are appended to. A file that is moved away, or emptied, is begun anew: `logrotate` needs neither a signal nor `copytruncate`, and may use either. Left out: standard output.',
+  ),
   access: flag(true).describe(
     'Whether each request is logged, with its outcome and its caller. Probes and requests for the metrics are logged only when something is wrong.',
   ),
@@ -563,6 +566,15 @@ const limitsSchema = z.strictObject({
   ),
   maxRequestBytes: prefault(size({ least: 1024 }), '4MiB').describe(
     'The largest body of a request that is passed on to an upstream, decompressed.',
+  ),
+  fetches: optional(z.int().min(1).max(100_000)).describe(
+    'The most fetches for clients at a time. Others wait, and clients take turns. Left out: `transport.connections`.',
+  ),
+  fetchesPerClient: optional(z.int().min(1).max(100_000)).describe(
+    'The most of them for one client: a caller by name, else an address. Left out: three quarters of `fetches`.',
+  ),
+  fetchQueueTimeout: prefault(timeout(), '60s').describe(
+    'How long a request waits for its turn. Then it gets a kept copy, or 503 with `Retry-After`.',
   ),
 });
 
@@ -877,7 +889,7 @@ const repositoryKeys = {
     'The most bytes of what this repository keeps. Past it, a proxy evicts what nobody has asked for, and a hosted repository refuses uploads (507). Left out: none but `storage.maxBytes`.',
   ),
   requireIntegrity: flag(false).describe('Whether an artifact that the ecosystem promises no checksum for is refused.'),
-  limits: prefault(limitsSchema, {}).describe('Size limits.'),
+  limits: prefault(limitsSchema, {}).describe('Limits of sizes, and of fetches that run at a time.'),
   rateLimit: optional(rateLimitSchema).describe(
     'How much each caller may ask of this repository, besides what `server.rateLimit` says. Who is exempt there is exempt here.',
   ),
@@ -941,7 +953,7 @@ export const configSchema = z.strictObject({
     'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
-  log: prefault(logSchema, {}).describe('Logging to standard output.'),
+  log: prefault(logSchema, {}).describe('Logging.'),
   admin: prefault(adminSchema, {}).describe('Administration of the server.'),
   policy: optional(policySchema).describe('Which versions are allowed. Left out: all.'),
   scanners: z.array(scannerSchema).max(20).default([]).describe('Scanners of versions and their bytes.'),

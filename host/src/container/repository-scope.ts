@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
 import { CLOCK, LOGGER, TRANSPORT } from '@entrepot/core';
-import { createRepository, Protocol, sideOf, type RepositoryDefinition } from '@entrepot/core/engine';
+import {
+  createRepository,
+  Protocol,
+  sideOf,
+  type RepositoryDefinition,
+  type RepositoryLimits,
+} from '@entrepot/core/engine';
 import { openAccess } from '../access/open-access.js';
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
@@ -115,7 +121,7 @@ function refusalProblem(name: string, refusal: string): ConfigurationProblem {
 
 function definitionOf(plan: RepositoryPlan): Omit<RepositoryDefinition, 'protocol' | 'access'> {
   const { name, kind, loaded, upstreams, freshness, config } = plan;
-  const { transport, limits, coldRange, requireIntegrity, trustedRealms } = config;
+  const { transport, coldRange, requireIntegrity, trustedRealms } = config;
   return {
     name,
     kind,
@@ -126,10 +132,17 @@ function definitionOf(plan: RepositoryPlan): Omit<RepositoryDefinition, 'protoco
     requireIntegrity,
     allowPrivateHosts: transport.allowPrivateHosts,
     userAgent: transport.userAgent,
-    limits: { ...limits, totalTimeout: transport.totalTimeout },
+    limits: limitsOf(config),
     trustedRealms,
     sameAs: sameAsOf(plan),
   };
+}
+
+function limitsOf({ limits, transport }: RepositoryPlan['config']): RepositoryLimits {
+  const { fetches = transport.connections } = limits;
+  // Connections are left for others, whoever asks for however much.
+  const { fetchesPerClient = Math.max(1, Math.floor(fetches * 0.75)) } = limits;
+  return { ...limits, totalTimeout: transport.totalTimeout, fetches, fetchesPerClient };
 }
 
 /** Names the code and the settings that answers of a repository depend on, by a digest; without the credentials for its upstreams. */

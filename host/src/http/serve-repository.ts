@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@entrepot/core';
 import {
   headerText,
@@ -15,6 +16,12 @@ import type { Exchange } from './exchange.js';
 import type { ForwardedPlace } from './forwarded-place.js';
 import type { SenderOf } from './sender.js';
 import { sendFile } from './send-file.js';
+
+/**
+ * The time after which a caller hears that they have had their share, in milliseconds. Whoever asks again at once, on however few connections,
+ * would else keep the server busy with refusals.
+ */
+const REFUSED_AFTER = 250;
 
 /** A repository and where it is mounted; or what answers at a mount that several of them share. */
 export interface MountedRepository {
@@ -61,7 +68,10 @@ export function serveRepository(request: IncomingMessage, response: ServerRespon
   if (ready !== undefined) return send(request, response, ready, served);
   engine
     .handle(asked)
-    .then((reply) => send(request, response, reply, served))
+    .then((reply) => {
+      if (reply.outcome.code !== 'RATE_LIMITED') return send(request, response, reply, served);
+      return delay(REFUSED_AFTER).then(() => send(request, response, reply, served));
+    })
     .catch((error: unknown) => answerError(error, response, served.logger));
 }
 

@@ -1,5 +1,6 @@
 import type { LogFields, Logger } from '@entrepot/core';
 import pino from 'pino';
+import { openLogFile } from './log-file.js';
 import { textLogger, type LogLevel } from './text-log.js';
 
 /** Lines are written together once there are so many characters: a system call for each would cost more than a hit. */
@@ -10,13 +11,25 @@ const LONGEST_WAIT = 100;
 /** The format of lines: JSON for programs, text for people, or by the kind of standard output. */
 export type LogFormat = 'auto' | 'json' | 'text';
 
-/** Of all loggers: their lines stay in order. */
-let sharedOutput: ReturnType<typeof batchedOutput> | undefined;
+/** Where lines go, by the file; standard output has none. Of all loggers: their lines stay in order. */
+const outputs = new Map<string, LogOutput>();
 
-/** The logger of the process, on standard output. */
-export function createLogger({ level, format }: { readonly level: LogLevel; readonly format: LogFormat }): Logger {
-  const output = (sharedOutput ??= batchedOutput());
-  if (isText(format)) return textLogger(level, (line) => output.write(line));
+/** A place for lines. */
+interface LogOutput {
+  write(line: string): void;
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** Absent: standard output. */
+  readonly file?: string | undefined;
+}
+
+/** The logger of the process. @throws ConfigurationError for a file that cannot be written to */
+export function createLogger({ level, format, file }: LoggerOptions): Logger {
+  const output = outputOf(file);
+  if (isText(format, file)) return textLogger(level, (line) => output.write(line));
   return pino(
     {
       level,
@@ -30,8 +43,16 @@ export function createLogger({ level, format }: { readonly level: LogLevel; read
 }
 
 /** Whether lines are for people. */
-export function isText(format: LogFormat): boolean {
-  return format === 'text' || (format === 'auto' && process.stdout.isTTY);
+export function isText(format: LogFormat, file?: string): boolean {
+  return format === 'text' || (format === 'auto' && file === undefined && process.stdout.isTTY);
+}
+
+function outputOf(file: string | undefined): LogOutput {
+  const known = outputs.get(file ?? '');
+  if (known !== undefined) return known;
+  const output = batchedOutput(file === undefined ? standardOutput() : openLogFile(file));
+  outputs.set(file ?? '', output);
+  return output;
 }
 
 /** A logger that passes everything on to another one, which may change. */
@@ -73,8 +94,15 @@ export function withFields(logger: Logger, fields: LogFields): Logger {
   };
 }
 
-/** Standard output in batches; what waits is written when the process exits, whyever it does. */
-function batchedOutput(): { write(line: string): void } {
+/** Standard output. Pipes and files are written synchronously on Linux: nothing piles up here, and nothing is lost at the end. */
+function standardOutput(): (batch: string) => void {
+  // Whoever read the log has gone. That is no reason to stop serving.
+  process.stdout.on('error', () => {});
+  return (batch) => void process.stdout.write(batch);
+}
+
+/** Lines in batches; what waits is written when the process exits, whyever it does. */
+function batchedOutput(write: (batch: string) => void): LogOutput {
   let waiting = '';
   let timer: NodeJS.Timeout | undefined;
   function flush(): void {
@@ -83,11 +111,8 @@ function batchedOutput(): { write(line: string): void } {
     if (waiting === '') return;
     const batch = waiting;
     waiting = '';
-    // Pipes and files are written synchronously on Linux: nothing piles up here, and nothing is lost at the end.
-    process.stdout.write(batch);
+    write(batch);
   }
-  // Whoever read the log has gone. That is no reason to stop serving.
-  process.stdout.on('error', () => {});
   process.once('exit', flush);
   return {
     write(line) {

@@ -4,6 +4,7 @@ import { contentDigest, ContentFlights } from './content-flights.js';
 import { ContentNames } from './content-names.js';
 import { Descriptions } from './descriptions.js';
 import { FetchPolicy } from './fetch-policy.js';
+import { FetchTurns } from './fetch-turns.js';
 import { Flights, membersOf, type FlightView } from './flights.js';
 import { KeptFacts } from './kept-facts.js';
 import { ResourceReader } from './resource-reader.js';
@@ -15,6 +16,7 @@ import { WholeFlight } from './whole-flight.js';
 /** The parts of a repository that fetch, put together. */
 export class Fetching {
   readonly flights: Flights;
+  readonly turns: FetchTurns;
   readonly reader: ResourceReader;
   readonly descriptions: Descriptions;
   readonly names: ContentNames;
@@ -28,6 +30,7 @@ export class Fetching {
       shared: (resource, kept) => this.#shared(resource, kept),
       unshared: (resource) => startFetch(this.#context, { resource, keep: 'nothing' }),
     });
+    this.turns = new FetchTurns(context.definition.limits, this.flights);
     this.reader = new ResourceReader(context, this.flights);
     this.descriptions = new Descriptions(context, this.reader);
     this.names = new ContentNames(context, this.descriptions);

@@ -112,8 +112,8 @@ export function membersOf(resource: Stored): readonly Stored[] {
   return publishedWith ?? [resource];
 }
 
-/** Resources that are fetched together share a flight. */
-function flightKey(resource: Stored): string {
+/** Names the flight for `resource`: those that are fetched together share one. */
+export function flightKey(resource: Stored): string {
   return membersOf(resource)
     .map(({ key }) => key)
     .sort()

@@ -145,16 +145,16 @@ export class FlightServing {
     waiting: Waiting = { key: resource.key, staleAfter: Infinity },
   ): Promise<EngineReply> {
     const { decisions, fetching, representations } = this.#parts;
-    const { flights } = fetching;
+    const { flights, turns } = fetching;
     if (!fliesAlone(resource)) {
-      const flight = flights.join(resource, undefined);
+      const flight = turns.join(await turns.next(context, resource), resource);
       return await this.serve(context, resource, undefined, flight, false, waiting);
     }
     if (context.request.method === 'HEAD' && !resource.isRendered && waiting.staleAfter === Infinity) {
-      const reply = await headOfUpstream(this.#parts, context, resource);
+      const reply = await turns.run(context, () => headOfUpstream(this.#parts, context, resource));
       if (reply !== undefined) return reply;
     }
-    const flight = flights.alone(resource);
+    const flight = await turns.alone(context, resource);
     const facts: CacheFacts = { name: 'bypass' };
     const { waits } = flights;
     flight.retain();

@@ -4,6 +4,7 @@ import { requireMethod } from '../../api/require-method.js';
 import type { AdaptContext, AdaptedReply, AdaptReplyContext } from '../../api/protocol.js';
 import type { PassedReply } from '../../plugin/classes.js';
 import type { PassthroughResource } from '../request/resource.js';
+import type { FetchTurns } from '../fetch/fetch-turns.js';
 import type { Judge } from '../policy/judge.js';
 import { isListed } from '../policy/judgement.js';
 import { requireAllowed } from '../policy/verdict.js';
@@ -26,18 +27,31 @@ interface SharedReply extends AdaptedReply {
   readonly body: string;
 }
 
+/** What passthrough requests share with other parts of a repository. */
+export interface PassthroughParts {
+  readonly upstreams: Upstreams;
+  readonly judge: Judge;
+  readonly turns: FetchTurns;
+}
+
 /** Serves search and audits: asks the upstream every time. Nothing is kept but, where the protocol says so, the reply for a short while. */
 export class PassthroughServing {
   readonly #definition: RepositoryDefinition;
   readonly #services: EngineServices;
   readonly #upstreams: Upstreams;
   readonly #judge: Judge;
+  readonly #turns: FetchTurns;
 
-  constructor(definition: RepositoryDefinition, services: EngineServices, upstreams: Upstreams, judge: Judge) {
+  constructor(
+    definition: RepositoryDefinition,
+    services: EngineServices,
+    { upstreams, judge, turns }: PassthroughParts,
+  ) {
     this.#definition = definition;
     this.#services = services;
     this.#upstreams = upstreams;
     this.#judge = judge;
+    this.#turns = turns;
   }
 
   async serve(context: RequestContext, resource: PassthroughResource): Promise<EngineReply> {
@@ -56,7 +70,7 @@ export class PassthroughServing {
       const kept = JSON.parse(shared) as SharedReply;
       return this.#reply(request, resource, { name: 'hit' }, { ...kept, body: Buffer.from(kept.body, 'base64') });
     }
-    const reply = await this.#exchange(context, resource, body);
+    const reply = await this.#turns.run(context, () => this.#exchange(context, resource, body));
     if (shareKey !== undefined && reply.status === 200 && reply.body.length <= MAX_SHARED) {
       const kept: SharedReply = { ...reply, body: Buffer.from(reply.body).toString('base64') };
       await this.#services.hotCache.set(shareKey, JSON.stringify(kept), resource.shareFor ?? 0);

@@ -2,6 +2,7 @@ import type { Entry } from '../../api/entry-index.js';
 import { asEntrepotError } from '../../api/errors.js';
 import type { FreshnessRule } from '../../api/freshness.js';
 import { isForOthers } from '../fetch/asking.js';
+import type { FetchTurn } from '../fetch/fetch-turns.js';
 import { freshnessRule, standing, type Standing } from '../fetch/freshness.js';
 import { judgeKept } from '../fetch/judge-kept.js';
 import type { Stored } from '../fetch/shared-flight.js';
@@ -102,12 +103,14 @@ export class StoredServing {
     }
     const staleAfter = kept !== undefined && state?.ifError === true ? rule.staleAfter : Infinity;
     const waiting: Waiting = { key: resource.key, staleAfter };
+    let turn: FetchTurn | undefined;
     try {
       if (running !== undefined && kept !== undefined && rule.busy === 'bypass')
         return await this.#flight.alone(context, resource, waiting);
       // No upstream hears of a name that policy refuses.
       if (kept === undefined) this.#requireName(context, resource);
       await negative.check(resource.key);
+      turn = await fetching.turns.next(context, resource);
       if (kept === undefined && !fliesAlone(resource)) await fetching.policy.judged(resource, context);
       if (
         context.request.method === 'HEAD' &&
@@ -120,10 +123,12 @@ export class StoredServing {
         const reply = await headOfUpstream(this.#parts, context, resource);
         if (reply !== undefined) return reply;
       }
-      const flight = flights.join(resource, kept);
+      const flight = fetching.turns.join(turn, resource, kept);
       return await this.#flight.serve(context, resource, kept, flight, running !== undefined, waiting);
     } catch (error) {
       return await this.#serveInstead(context, resource, rule, kept, state, error);
+    } finally {
+      turn?.end();
     }
   }
 

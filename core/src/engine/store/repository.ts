@@ -42,6 +42,12 @@ export interface RepositoryLimits {
   readonly maxArtifactBytes: number;
   /** The largest body of a passthrough request, in bytes (after any content coding). */
   readonly maxRequestBytes: number;
+  /** The most fetches for requests of clients that run at a time. What a fetch needs itself does not count. */
+  readonly fetches: number;
+  /** The most of them for one client. */
+  readonly fetchesPerClient: number;
+  /** The longest that a request waits for its turn to fetch; milliseconds. */
+  readonly fetchQueueTimeout: number;
 }
 
 /** The bounds where the configuration names none. */
@@ -50,6 +56,9 @@ export const DEFAULT_LIMITS: RepositoryLimits = {
   maxDocumentBytes: 256 * 1024 * 1024,
   maxArtifactBytes: Infinity,
   maxRequestBytes: 4 * 1024 * 1024,
+  fetches: 64,
+  fetchesPerClient: 48,
+  fetchQueueTimeout: 60_000,
 };
 
 /** One configured repository: everything that the pipeline has to know of it. */
