@@ -37,6 +37,7 @@ const SHORT = [
   'fake-gcs-server',
   'azurite',
   'hadolint',
+  'schemathesis',
   'shellcheck',
   'systemd-analyze',
   'compose-schema',

@@ -4,6 +4,7 @@ import { chooseClients } from './clients/npm.mjs';
 import { chooseOciClients, OCI_CLIENTS } from './clients/oci.mjs';
 import { choosePythonClients } from './clients/python.mjs';
 import { aptReal } from './scenarios/apt-real.mjs';
+import { api } from './scenarios/api.mjs';
 import { apk } from './scenarios/apk.mjs';
 import { backup } from './scenarios/backup.mjs';
 import { badInput } from './scenarios/bad-input.mjs';
@@ -88,7 +89,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, faults, toxics, matrix, database, closing, rolling, reload, limits, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, api, faults, toxics, matrix, database, closing, rolling, reload, limits, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
                        first-hour, python, go, cargo, maven, policy, oci, deb, deb-hosted, rpm, rpm-hosted, pacman, apk or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
@@ -262,6 +263,7 @@ if (values.help) {
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     await part('input', () => badInput(tally));
+    await part('api', () => api(tally, { examples: 10, seconds: 120 }));
     await part('faults', () => upstreamFaults(tally));
     await part('toxics', () => toxics(tally, { full: false }));
     await part('matrix', () => faultMatrix(tally, { full: false }));

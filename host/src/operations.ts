@@ -1,9 +1,11 @@
 import { BILL } from './admin/bill-routes.js';
+import { BROWSE } from './admin/browse-operations.js';
 import { CLEANUP } from './admin/cleanup-routes.js';
 import { CONFIGURATION } from './admin/configuration-route.js';
 import { EXCEPTIONS } from './admin/exception-routes.js';
 import { EXPLAIN_PAGE } from './admin/explain-page.js';
 import { GC } from './admin/gc-routes.js';
+import { JOBS } from './admin/job-routes.js';
 import { POLICY } from './admin/policy-operations.js';
 import { QUARANTINE } from './admin/quarantine-routes.js';
 import { RELOAD } from './admin/reload-route.js';
@@ -21,6 +23,8 @@ import { TOKENS } from './http/token-route.js';
 
 /** All operations that a server may have. */
 export const OPERATIONS: readonly Operation[] = [
+  ...Object.values<Operation>(BROWSE),
+  ...Object.values<Operation>(JOBS),
   ...[USAGE, PINS, PURGE, GC, VERIFY, CLEANUP, ROOTS].flatMap((group) => Object.values<Operation>(group)),
   ...[POLICY, EXCEPTIONS, QUARANTINE, BILL, SCANS].flatMap((group) => Object.values<Operation>(group)),
   EXPLAIN_PAGE,

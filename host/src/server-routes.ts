@@ -4,11 +4,13 @@ import { CLOCK } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
 import { adminAccess } from './admin/admin-access.js';
 import { billRoutes } from './admin/bill-routes.js';
+import { browseRoutes } from './admin/browse-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { configurationRoute } from './admin/configuration-route.js';
 import { exceptionRoutes } from './admin/exception-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
+import { jobRoutes } from './admin/job-routes.js';
 import { policyRoutes } from './admin/policy-routes.js';
 import { quarantineRoutes } from './admin/quarantine-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
@@ -29,6 +31,8 @@ import {
   ROOT_LOGGER,
   SPACE,
 } from './container/tokens.js';
+import { SqlEntryBrowser } from './drivers/sql/entry-browser.js';
+import { SqlPackageSearch } from './drivers/sql/package-search.js';
 import { hostVersion } from './host-version.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
 import { originOf } from './http/base-url.js';
@@ -115,6 +119,22 @@ export function serverRoutes(
   });
   const inquiry = new Inquiry(governance, root.get(DATABASE), asked, clock);
   const longestException = policy?.longestException ?? 90 * 86_400_000;
+  const shown = served.map((one) => ({
+    ...describe(one.plan),
+    isOpen: isOpen(one.scope),
+    baseUrl: (request: IncomingMessage, authority: string | undefined) =>
+      urlAt(one.plan, server.publicUrl, () => originOf(request, authority, proxies), portOf(sites, one)),
+    clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
+  }));
+  const database = root.get(DATABASE);
+  browseRoutes(operations, {
+    repositories: shown,
+    inquiry,
+    browser: new SqlEntryBrowser(database),
+    search: new SqlPackageSearch(database),
+    report: root.get(SPACE).report,
+  });
+  jobRoutes(operations, { space: root.get(SPACE), cleanup });
   policyRoutes(operations, inquiry);
   exceptionRoutes(operations, { governance, clock, longestException });
   quarantineRoutes(operations, { governance, clock, longestException });
@@ -137,15 +157,12 @@ export function serverRoutes(
   });
   explainPage(operations, inquiry, access);
   advisoryRoutes(operations, governance.scanners);
-  const shown = served.map((one) => ({
-    ...describe(one.plan),
+  homePage(
+    operations,
     // Whoever may not read a repository is not told whose it is either.
-    ...(!isOpen(one.scope) && { upstreams: [] }),
-    baseUrl: (request: IncomingMessage, authority: string | undefined) =>
-      urlAt(one.plan, server.publicUrl, () => originOf(request, authority, proxies), portOf(sites, one)),
-    clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
-  }));
-  homePage(operations, shown, home);
+    shown.map((one) => (one.isOpen ? one : { ...one, upstreams: [] })),
+    home,
+  );
   return operations;
 }
 

@@ -72,6 +72,11 @@ export const CLEANUP = {
  * `running` says that it goes on; `GET /cleanup/<id>` then tells how far it is.
  */
 export function cleanupRoutes(operations: Operations, cleanup: Cleanup): void {
-  operations.add(CLEANUP.begin, async ({ body }) => json(200, await cleanup.find(cleanup.begin(body).id, PATIENCE)));
-  operations.add(CLEANUP.get, async ({ parameters: { id } }) => json(200, await cleanup.find(id, PATIENCE)));
+  operations.add(CLEANUP.begin, ({ body }) => answer(cleanup.begin(body).id));
+  operations.add(CLEANUP.get, ({ parameters }) => answer(parameters.id));
+
+  async function answer(wanted: string) {
+    const { id, running, reports } = await cleanup.find(wanted, PATIENCE);
+    return json(200, { id, running, reports });
+  }
 }

@@ -14,6 +14,8 @@ import { by, exception } from './policy-schemas.js';
 import { runId } from './space-schemas.js';
 
 const PATH = '/-/api/v1/exceptions';
+/** The largest OpenVEX document, in bytes: one of ten thousand statements has a few million. */
+const LARGEST_VEX = 16 * 1024 * 1024;
 const VEX_PATH = '/-/api/v1/vex';
 const common = { tag: 'policy', access: 'administrator' } as const;
 const one = { description: 'The exception.', json: exception };
@@ -103,7 +105,7 @@ export const EXCEPTIONS = {
     query: z.strictObject({
       expires: plainText(100).optional().describe('A date, or a duration such as 30d. Left out: the longest term.'),
     }),
-    body: { schema: vexDocument },
+    body: { schema: vexDocument, maxBytes: LARGEST_VEX },
     replies: { 201: { description: 'The exceptions.', json: z.object({ exceptions: z.array(exception) }) } },
     errors: ['conflict'],
   }),

@@ -72,11 +72,19 @@ export interface Judged {
 }
 
 /** Copies of a version that are known. */
-interface Known {
+export interface Known {
   /** Its stored bytes. */
   readonly kept?: KeptVersion | undefined;
   /** The entry of its document. */
   readonly listed?: DescribedVersion | undefined;
+}
+
+/** What is known of the versions of a name in one repository. */
+export interface PlacedVersions {
+  readonly place: AskedRepository;
+  readonly kept: readonly KeptVersion[];
+  /** Of its document, where that is kept. */
+  readonly listed: readonly DescribedVersion[];
 }
 
 /** The package URL types of protocols whose id is another. */
@@ -141,6 +149,29 @@ export class Inquiry {
       judged.push({ repository: place.name, decision, findings, kept: kept !== undefined });
     }
     return judged;
+  }
+
+  /** Collects what is known of the versions of a name, in each repository that serves its ecosystem. Nobody is asked. */
+  async versionsOf(coordinates: PackageCoordinates, repository?: string): Promise<readonly PlacedVersions[]> {
+    const name = { ...coordinates, version: undefined };
+    const all = await readKeptVersions(this.database, name);
+    const placed: PlacedVersions[] = [];
+    for (const place of this.#repositories) {
+      if ((repository !== undefined && place.name !== repository) || !serves(place, name)) continue;
+      const { versions: listed } = await describeVersions(place, name, { keptOnly: true });
+      placed.push({ place, kept: all.filter((one) => one.repository === place.name), listed });
+    }
+    return placed;
+  }
+
+  /** Judges one version by what is known of it. */
+  async judgeOne(
+    place: Pick<AskedRepository, 'name' | 'kind'>,
+    coordinates: PackageCoordinates,
+    known: Known,
+  ): Promise<{ readonly decision: PolicyDecision }> {
+    const { input } = await this.input(place, coordinates, known);
+    return { decision: this.governance.policy.evaluate(input) };
   }
 
   /** Whether some scanner has judged a version, by a stored report or by its own lookup. */
@@ -286,7 +317,12 @@ async function describeVersions(
 }
 
 function serves({ type }: AskedRepository, { ecosystem }: PackageCoordinates): boolean {
-  return (ECOSYSTEMS[type] ?? type) === ecosystem;
+  return ecosystemOf(type) === ecosystem;
+}
+
+/** The type of the package URLs of a protocol. */
+export function ecosystemOf(type: string): string {
+  return ECOSYSTEMS[type] ?? type;
 }
 
 function hasJudged({ state }: KeptReport): boolean {

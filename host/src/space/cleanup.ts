@@ -99,6 +99,11 @@ export class Cleanup {
     return this.#begin(wanted, dryRun);
   }
 
+  /** The runs of this process that are remembered, the newest first. */
+  list(): readonly CleanupRun[] {
+    return [...this.#runs.values()].reverse();
+  }
+
   /**
    * Finds a run of this server, when it has ended or `patience` milliseconds are over.
    * @throws EntrepotError `not-found` for one that never was, or is forgotten

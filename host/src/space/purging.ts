@@ -118,6 +118,11 @@ export class Purging {
     return run.status;
   }
 
+  /** The purges of this process that are remembered, the newest first. */
+  list(): readonly PurgeStatus[] {
+    return Array.from(this.#runs.values(), ({ status }) => status).reverse();
+  }
+
   /** Ends a purge after the batch that it is at: what is gone is gone. @throws EntrepotError as `find` */
   async cancel(id: string): Promise<PurgeStatus> {
     const run = this.#get(id);

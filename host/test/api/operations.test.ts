@@ -66,12 +66,11 @@ describe('the operations of a server', () => {
       400,
       'limits: unknown parameter; expected limit',
     ]);
-    for (const wrong of ['0', '-1', '1.5', 'many', '10001', '1e3', '0x10', ' 1'])
+    for (const wrong of ['', '0', '-1', '1.5', 'many', '10001', '1e3', '0x10', ' 1'])
       expect(await detail(await ask('GET', `/-/api/v1/scans?limit=${wrong}`, role))).toEqual([
         400,
         expect.stringMatching(/^limit: /),
       ]);
-    expect((await ask('GET', '/-/api/v1/scans?limit=', role)).status).toBe(200);
     const large = { subject: 'npm/**', note: 'x'.repeat(256 * 1024) };
     expect((await ask('POST', '/-/api/v1/pins', role, large)).status).toBe(413);
     const send = (type: string, body: string) =>

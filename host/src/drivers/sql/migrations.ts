@@ -1,3 +1,4 @@
+import { SEARCH } from './search-migration.js';
 import { SPACE } from './space-migration.js';
 import type { Statement } from './statement.js';
 
@@ -81,4 +82,6 @@ export const MIGRATIONS: Readonly<Record<string, readonly Statement[]>> = {
       address text, outcome text)`,
     'create index flights_until on flights (until)',
   ],
+  // What is kept can be searched for by name.
+  '0012-search': SEARCH,
 };

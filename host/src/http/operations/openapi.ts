@@ -47,6 +47,7 @@ export function openApiOf(operations: readonly Operation[], version: string, bas
 export function errorStatuses({ access, parameters, query, body, errors = [] }: Operation): readonly number[] {
   const kinds = new Set<ErrorKind>(errors);
   if (query !== 'ignored' || parameters !== undefined || body !== undefined) kinds.add('bad-request');
+  if (parameters !== undefined || (query !== undefined && query !== 'ignored')) kinds.add('uri-too-long');
   if (access !== 'everybody') kinds.add('unauthorized');
   if (access === 'administrator') kinds.add('forbidden');
   if (body !== undefined) kinds.add('too-large');

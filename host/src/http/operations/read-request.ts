@@ -25,8 +25,7 @@ export function readQuery({ query: schema = NO_QUERY }: Operation, { querystring
     }
     if (!isPlainText(text))
       throw new EntrepotError('bad-request', `${name}: expected a text without NUL and lone surrogates`);
-    // What a form sends for a field that nobody filled in.
-    if (text !== '') Object.defineProperty(given, name, { value: valueOf(member, text), enumerable: true });
+    Object.defineProperty(given, name, { value: valueOf(member, text), enumerable: true });
   }
   return checked(schema, given, 'query');
 }

@@ -1,0 +1,78 @@
+import { strict as assert } from 'node:assert';
+import { dirname } from 'node:path';
+import { get } from '@entrepot/fixtures/get';
+import { outputOf, runCommand } from '@entrepot/fixtures/run-command';
+import { withScratch } from '@entrepot/fixtures/scratch';
+import { FixtureApplication } from '@entrepot/fixtures/npm-application';
+import { provideTool } from '@entrepot/fixtures/tools';
+import { EntrepotServer, freePort } from '../servers/entrepot.mjs';
+import { FixtureRegistry } from '../servers/npm-registry.mjs';
+
+/** @import { Tally } from '../tally.mjs' */
+
+const TOKEN = 'a-token-that-nobody-guesses';
+/**
+ * Operations that are left out: a stream has no end, and the form of tokens is that of registries of images.
+ */
+const LEFT_OUT = ['/-/api/v1/events', '/-/token'];
+/**
+ * Operations whose texts have a grammar that no JSON schema says: package URLs, patterns, policies, dates. What is refused is right to be
+ * refused, and what the check of valid input would call a failure.
+ */
+const CHECKS_LEFT_OUT = 'positive_data_acceptance';
+
+/**
+ * Requests of all kinds, made from the description that a server gives of itself: each is answered as it is described.
+ * @param {Tally} tally
+ * @param {{ examples: number, seconds: number }} options `examples`: of each operation, at most
+ */
+export async function api(tally, { examples, seconds }) {
+  const program = await provideTool('schemathesis');
+  if (program === undefined) return;
+  await withScratch('api', async (folder) => {
+    const registry = await new FixtureRegistry(new FixtureApplication()).start();
+    const server = new EntrepotServer({
+      folder,
+      port: await freePort(),
+      repositories: {
+        npm: { type: 'npm', upstream: registry.url },
+        uploads: { type: 'files', kind: 'hosted' },
+        images: { type: 'oci', kind: 'hosted' },
+      },
+      more: {
+        admin: { token: '${env:ADMIN}' },
+        log: { access: false, level: 'warn' },
+        policy: { preset: 'balanced' },
+      },
+      env: { ADMIN: TOKEN },
+    });
+    try {
+      await server.start();
+      await tally.check(`api: the whole description, ${examples} examples of each operation`, async () => {
+        await fill(server.url);
+        const options = `--max-examples ${examples} --seed 1 --generation-deterministic --workers 1 --continue-on-failure
+          --exclude-checks ${CHECKS_LEFT_OUT} --request-timeout 30 --no-color`;
+        const command = [program, 'run', `${server.url}/-/api/openapi.json`, '--url', server.url];
+        command.push('--header', `Authorization: Bearer ${TOKEN}`, ...options.split(/\s+/));
+        for (const path of LEFT_OUT) command.push('--exclude-path', path);
+        const run = await runCommand(command, {
+          cwd: folder,
+          env: { ...process.env, PYTHONPATH: dirname(dirname(program)), NO_COLOR: '1' },
+          timeout: seconds * 1000,
+        });
+        assert.equal(run.code, 0, outputOf(run).slice(-12_000));
+        assert.ok(server.isRunning, server.log.slice(-4000));
+      });
+    } finally {
+      await server.stop();
+      await registry.stop();
+    }
+  });
+}
+
+/** Keeps something to be looked at. @param {string} url */
+async function fill(url) {
+  for (const name of ['a.txt', 'folder/b.txt', 'folder/c.txt'])
+    assert.equal((await fetch(`${url}/uploads/${name}`, { method: 'PUT', body: name })).status, 201);
+  await get(`${url}/npm/left-pad`);
+}
