@@ -5,6 +5,7 @@ import { add, addForServer, BY_OPTION, FILE_OPTION, JSON_OPTION, type Run } from
 import { EXIT, type CommandContext } from './context.js';
 import { failureText } from './failure-text.js';
 import { hostVersion } from '../host-version.js';
+import { keyCommands } from './key-commands.js';
 import { spaceCommands } from './space-commands.js';
 
 /**
@@ -77,6 +78,7 @@ function commands(context: CommandContext, run: Run): Command {
   add(program, 'scan-worker', 'run the scans that servers on the same database request, until SIGTERM or SIGINT')
     .option(...FILE_OPTION)
     .action(run(() => import('./scan-worker.js'), 'scanWorker'));
+  keyCommands(program, run);
   spaceCommands(program, run);
   policyCommands(program, run);
   exceptionCommands(program, run);

@@ -131,6 +131,7 @@ const PATHS = [
   'cache.ca',
   'admin.jwt.keyFile',
   'policy.file',
+  'audit.file',
   'repositories.*.tls.cert',
   'repositories.*.tls.key',
   'repositories.*.tls.ca',
