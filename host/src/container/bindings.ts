@@ -1,6 +1,7 @@
 import { CLOCK, TRANSPORT, type Token } from '@entrepot/core';
 import { RateLimits } from '../access/rate-limits.js';
 import { RepositoryTokens } from '../access/repository-tokens.js';
+import { auditing } from '../audit/observe.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
@@ -15,12 +16,14 @@ import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
   ADMINISTRATION,
+  AUDIT,
   BLOBS,
   CLUSTER,
   DATABASE,
   ENTRIES,
   GOVERNANCE,
   HOT_CACHE,
+  KEYS,
   METRICS,
   NOTICES,
   OBSERVER,
@@ -71,6 +74,8 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
   NOTICES,
   ENTRIES,
   SPACE,
+  KEYS,
+  AUDIT,
   HOT_CACHE,
   CLUSTER,
   STORAGE,
@@ -90,17 +95,20 @@ export function createRootScope(
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   root.open(
     GOVERNANCE,
-    { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },
-    async ({ space, ...services }) =>
+    { ...stores, database: DATABASE, notices: NOTICES, space: SPACE, keys: KEYS },
+    async ({ space, keys, ...services }) =>
       openGovernance(root, { policy, repositories }, governed, {
         ...services,
-        onChanges: (changes) => space.purging.noteChanges(changes),
+        onChanges: async (changes) => {
+          if (governed.role === 'server') await keys.noteChanges(changes);
+          await space.purging.noteChanges(changes);
+        },
       }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(RATE_LIMITS, { clock: CLOCK }, ({ clock }) => new RateLimits(server.rateLimit, repositories, clock));
-  root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>
-    governance.journal.observer(metrics),
+  root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE, audit: AUDIT }, ({ metrics, governance, audit }) =>
+    auditing(governance.journal.observer(metrics), audit),
   );
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;
@@ -133,7 +141,7 @@ export function createAdministrationScope(root: Scope, config: AdminConfig): Sco
   const scope = root.child('administration');
   scope.single(TRANSPORT, {}, () => openTransport(DEFAULT_TRANSPORT));
   scope.open(ADMINISTRATION, { clock: CLOCK, transport: TRANSPORT }, (services) =>
-    openAdministration(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN) }),
+    openAdministration(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN), keys: () => root.get(KEYS) }),
   );
   return scope;
 }

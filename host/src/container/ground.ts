@@ -1,21 +1,28 @@
 import { CLOCK, systemClock, type Logger } from '@entrepot/core';
 import { createSharedStorage } from '@entrepot/core/engine';
+import { ApiKeys } from '../access/api-keys.js';
+import { AuditLog } from '../audit/audit-log.js';
 import { Cluster, clusterPlace } from '../cluster/cluster.js';
 import type { Config } from '../config/schema.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import { SqlAuditStore } from '../drivers/sql/audit-store.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
+import { SqlKeyStore } from '../drivers/sql/key-store.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
+import type { Collected } from '../space/collector.js';
 import { joinStores } from '../space/belonging.js';
 import type { Heal } from '../space/healer.js';
 import { openHotCache } from './open-hot-cache.js';
 import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
 import {
+  AUDIT,
   BLOBS,
   CLUSTER,
   DATABASE,
   ENTRIES,
   HOT_CACHE,
+  KEYS,
   METRICS,
   NOTICES,
   ROOT_LOGGER,
@@ -53,13 +60,30 @@ export function createGroundScope(
     { database: DATABASE, notices: NOTICES },
     async ({ database, notices }) => new SqlEntryIndex(database, notices),
   );
-  const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
-  ground.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
-    await joinStores(new SqlMetaStore(services.database), services.blobs);
-    const heal: Heal = async (entry, signal) => await space.engine(entry.repository)?.heal?.(entry, signal);
-    const space = spaceOf({ storage }, new Map(), { ...services, heal });
-    return space;
+  ground.open(KEYS, { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER }, async ({ database, ...services }) => {
+    const keys = new ApiKeys({ ...services, store: new SqlKeyStore(database) });
+    if (role === 'server') keys.start();
+    return keys;
   });
+  ground.open(AUDIT, { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER }, async ({ database, ...services }) => {
+    const audit = new AuditLog({ ...services, store: new SqlAuditStore(database) });
+    if (role === 'server') audit.start();
+    return audit;
+  });
+  const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
+  ground.open(
+    SPACE,
+    { ...stores, database: DATABASE, observer: METRICS, audit: AUDIT },
+    async ({ audit, ...services }) => {
+      await joinStores(new SqlMetaStore(services.database), services.blobs);
+      const heal: Heal = async (entry, signal) => await space.engine(entry.repository)?.heal?.(entry, signal);
+      const onCollected = (detail: Collected): void => {
+        if (detail.deleted.blobs > 0) audit.changed({ event: 'gc-collected', detail: { ...detail } });
+      };
+      const space = spaceOf({ storage }, new Map(), { ...services, heal, onCollected });
+      return space;
+    },
+  );
   const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
   ground.open(HOT_CACHE, cached, (services) => openHotCache(cache, services));
   ground.open(

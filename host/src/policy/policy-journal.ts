@@ -53,7 +53,7 @@ export class PolicyJournal {
   }
 
   /** The observer of the engines: counts their events by `metrics`, and records decisions. */
-  observer(metrics: Required<EngineObserver>): EngineObserver {
+  observer(metrics: Required<Omit<EngineObserver, 'changed'>>): EngineObserver {
     return {
       upstreamAnswered: (...facts) => metrics.upstreamAnswered(...facts),
       upstreamRemaining: (...facts) => metrics.upstreamRemaining(...facts),

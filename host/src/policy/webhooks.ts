@@ -2,30 +2,38 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { packageUrl, type Clock, type Logger, type Transport } from '@entrepot/core';
 import type { WebhookConfig } from '../config/schema.js';
+import type { AuditRecord } from '../drivers/sql/audit-store.js';
 import type { DecisionRecord } from '../drivers/sql/decision-log.js';
 import type { KeptException } from '../drivers/sql/exception-store.js';
 import type { NewFindings } from '../scanning/scanner-updates.js';
 
+/** A webhook, of policy or of the audit log. */
+export interface Webhook extends Omit<WebhookConfig, 'events'> {
+  readonly events: readonly EventName[];
+}
+
 export interface WebhooksOptions {
-  readonly webhooks: readonly WebhookConfig[];
+  readonly webhooks: readonly Webhook[];
   readonly transport: Transport;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 interface Queue {
-  readonly webhook: WebhookConfig;
+  readonly webhook: Webhook;
   readonly waiting: string[];
   running: boolean;
 }
 
-type EventName = WebhookConfig['events'][number];
+type EventName = WebhookConfig['events'][number] | 'audit';
 
 /** The most waiting events of one webhook. More are dropped. */
 const MAX_WAITING = 1_000;
 /** Milliseconds before each attempt after the first. After the last one the event is dropped. */
 const DELAYS = [1_000, 10_000, 60_000];
 const TIMEOUT = 10_000;
+/** The most records of the audit log in one event. */
+const MAX_RECORDS = 100;
 
 /** Posts events to the webhooks of the configuration. Each webhook gets one event at a time, with retries. */
 export class Webhooks {
@@ -51,6 +59,12 @@ export class Webhooks {
   exceptionEnding({ id, scope, rules, advisories, reason, ticket, approvedBy, expiresAt }: KeptException): void {
     const about = { ...scope, rules, advisories, reason, ticket, approvedBy };
     this.#tell('exception-ending', { exception: id, ...about, expires: new Date(expiresAt).toISOString() });
+  }
+
+  /** Tells of what was written to the audit log. */
+  audited(records: readonly AuditRecord[]): void {
+    for (let from = 0; from < records.length; from += MAX_RECORDS)
+      this.#tell('audit', { records: records.slice(from, from + MAX_RECORDS) });
   }
 
   /** Stops; waiting events are lost. */
@@ -88,7 +102,7 @@ export class Webhooks {
     }
   }
 
-  async #post({ url, secret, allowPrivate }: WebhookConfig, body: string): Promise<void> {
+  async #post({ url, secret, allowPrivate }: Webhook, body: string): Promise<void> {
     const { transport, logger } = this.#options;
     const signature = secret === undefined ? undefined : createHmac('sha256', secret).update(body).digest('hex');
     for (let attempt = 0; ; attempt += 1) {

@@ -54,6 +54,8 @@ export interface SpaceOptions {
   /** Absent: no repository is served here. */
   readonly heal?: Heal | undefined;
   readonly observer?: (VerificationObserver & DeletionObserver) | undefined;
+  /** Told of each collection in the background. */
+  readonly onCollected?: ((report: Collected) => void) | undefined;
 }
 
 /** The room that everything takes: bounds, eviction, collection. */
@@ -130,7 +132,7 @@ export class Space {
       release: () => this.#catalogue.flush(),
     });
     const collect = (asked: Partial<CollectOptions>): Promise<Collected> => this.collect(asked);
-    this.collection = new Collection({ leases: this.leases, clock, logger, collect });
+    this.collection = new Collection({ leases: this.leases, clock, logger, collect, onCollected: options.onCollected });
     this.verification = new Verification(
       {
         ...options,

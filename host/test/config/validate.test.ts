@@ -42,6 +42,7 @@ describe('defaults', () => {
       metrics: { enabled: true, path: '/metrics' },
       log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
+      audit: { keepChanges: 31_536_000_000, keepDenials: 2_592_000_000, maxRecords: 500_000, webhooks: [] },
       scanners: [],
       plugins: [],
       projects: {},

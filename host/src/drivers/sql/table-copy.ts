@@ -25,6 +25,8 @@ const KEYS: { readonly [Name in Copied]: readonly (keyof Schema[Name] & string)[
   downloads: ['ecosystem', 'name', 'version', 'repository', 'digest', 'caller', 'address', 'day'],
   first_seen: ['ecosystem', 'name', 'version'],
   pins: ['id'],
+  keys: ['id'],
+  audit: ['id'],
   hands: ['scope'],
   meta: ['name'],
 };

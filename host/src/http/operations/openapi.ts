@@ -11,6 +11,7 @@ const SCHEMES: Readonly<Record<Operation['access'], readonly Part[]>> = {
   everybody: [],
   reader: [{}, { bearer: [] }, { basic: [] }],
   administrator: [{ bearer: [] }, { basic: [] }],
+  delegate: [{ bearer: [] }, { basic: [] }],
   metrics: [{}, { bearer: [] }],
 };
 
@@ -49,7 +50,7 @@ export function errorStatuses({ access, parameters, query, body, errors = [] }: 
   if (query !== 'ignored' || parameters !== undefined || body !== undefined) kinds.add('bad-request');
   if (parameters !== undefined || (query !== undefined && query !== 'ignored')) kinds.add('uri-too-long');
   if (access !== 'everybody') kinds.add('unauthorized');
-  if (access === 'administrator') kinds.add('forbidden');
+  if (access === 'administrator' || access === 'delegate') kinds.add('forbidden');
   if (body !== undefined) kinds.add('too-large');
   const statuses = new Set(Array.from(kinds, (kind) => new EntrepotError(kind, '').status));
   if (body !== undefined) statuses.add(415);
