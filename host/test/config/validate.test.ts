@@ -76,7 +76,12 @@ describe('defaults', () => {
       cache: {},
       coldRange: 'auto',
       requireIntegrity: false,
-      limits: { maxDocumentBytes: 268_435_456, maxArtifactBytes: Infinity, maxRequestBytes: 4_194_304 },
+      limits: {
+        maxDocumentBytes: 268_435_456,
+        maxArtifactBytes: Infinity,
+        maxRequestBytes: 4_194_304,
+        fetchQueueTimeout: 60_000,
+      },
       options: {},
     });
   });
@@ -136,7 +141,7 @@ describe('problems', () => {
     [
       'an unknown key that resembles none',
       { log: { colour: true } },
-      ['log.colour: unknown key; known here: level, format, access'],
+      ['log.colour: unknown key; known here: level, format, file, access'],
     ],
     ['an unknown key of a driver', { storage: { pth: 'x' } }, ['storage.pth: unknown key; did you mean path?']],
     [
