@@ -256,7 +256,7 @@ if (values.help) {
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     if (wants('input')) await badInput(tally);
-    if (wants('api')) await api(tally, { examples: 10, seconds: 120 });
+    if (wants('api')) await api(tally, { examples: 10, seconds: 110 });
     if (wants('faults')) await upstreamFaults(tally);
     if (wants('toxics')) await toxics(tally, { full: false });
     if (wants('matrix')) await faultMatrix(tally, { full: false });
