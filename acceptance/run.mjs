@@ -264,7 +264,7 @@ if (values.help) {
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     await part('input', () => badInput(tally));
-    await part('api', () => api(tally, { examples: 10, seconds: 120 }));
+    await part('api', () => api(tally, { examples: 10, seconds: 110 }));
     await part('faults', () => upstreamFaults(tally));
     await part('toxics', () => toxics(tally, { full: false }));
     await part('matrix', () => faultMatrix(tally, { full: false }));
