@@ -3,7 +3,7 @@ import { CLOCK } from '@entrepot/core';
 import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
-import { ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
+import { ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, TOKENS, TRACING } from './container/tokens.js';
 import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
@@ -148,6 +148,7 @@ export class Edition {
         maxPathLength: server.maxPathLength,
         limits: rateLimits.of(),
         unlimited: probes,
+        tracing: root.get(TRACING),
         exchanges,
         logger,
       });

@@ -40,6 +40,7 @@ describe('defaults', () => {
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
       metrics: { enabled: true, path: '/metrics' },
+      tracing: { headers: {}, serviceName: 'entrepot', sample: 1, passToUpstreams: false },
       log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
       scanners: [],
@@ -75,7 +76,12 @@ describe('defaults', () => {
       cache: {},
       coldRange: 'auto',
       requireIntegrity: false,
-      limits: { maxDocumentBytes: 268_435_456, maxArtifactBytes: Infinity, maxRequestBytes: 4_194_304 },
+      limits: {
+        maxDocumentBytes: 268_435_456,
+        maxArtifactBytes: Infinity,
+        maxRequestBytes: 4_194_304,
+        fetchQueueTimeout: 60_000,
+      },
       options: {},
     });
   });
@@ -135,7 +141,7 @@ describe('problems', () => {
     [
       'an unknown key that resembles none',
       { log: { colour: true } },
-      ['log.colour: unknown key; known here: level, format, access'],
+      ['log.colour: unknown key; known here: level, format, file, access'],
     ],
     ['an unknown key of a driver', { storage: { pth: 'x' } }, ['storage.pth: unknown key; did you mean path?']],
     [
