@@ -4,7 +4,17 @@ import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
 import { auditSettings } from './container/audit-settings.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
-import { AUDIT, ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
+import {
+  AUDIT,
+  ENTRIES,
+  GOVERNANCE,
+  METRICS,
+  RATE_LIMITS,
+  ROOT_LOGGER,
+  SPACE,
+  TOKENS,
+  TRACING,
+} from './container/tokens.js';
 import { auditDenials } from './http/audit-denials.js';
 import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
@@ -154,6 +164,7 @@ export class Edition {
         maxPathLength: server.maxPathLength,
         limits: rateLimits.of(),
         unlimited: probes,
+        tracing: root.get(TRACING),
         exchanges,
         logger,
       });

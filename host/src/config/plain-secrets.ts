@@ -29,6 +29,8 @@ export function plainSecretProblems(written: Fields): ConfigurationProblem[] {
     look(`storage.credentials.${key}`, credentials[key], 'expected ${env:NAME} or ${file:PATH}');
   for (const key of ['accountKey', 'connectionString', 'sasToken'])
     look(`storage.${key}`, fieldsOf(written['storage'])[key], 'expected ${env:NAME} or ${file:PATH}');
+  for (const [name, value] of Object.entries(fieldsOf(fieldsOf(written['tracing'])['headers'])))
+    look(`tracing.headers.${name}`, value, 'expected ${env:NAME} or ${file:PATH}');
   for (const section of ['policy', 'audit']) {
     const { webhooks } = fieldsOf(written[section]);
     for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries())

@@ -436,6 +436,29 @@ const logSchema = z.strictObject({
   ),
 });
 
+const tracingSchema = z.strictObject({
+  endpoint: optional(httpUrl({ credentials: false })).describe(
+    'The URL of a collector that takes OTLP over HTTP, such as `http://collector:4318`; `/v1/traces` is added. Left out: nothing is traced.',
+  ),
+  headers: prefault(
+    z.record(z.string().regex(/^[A-Za-z0-9-]+$/, { error: 'expected the name of a header' }), text),
+    {},
+  ).describe('Headers for the collector, such as `Authorization`. Secrets: `${env:…}` or `${file:…}`.'),
+  serviceName: text.default('entrepot').describe('The name of this service in traces.'),
+  sample: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe(
+      'The part of requests that is traced, from 0 to 1. For a request with a `traceparent`, its sender decides.',
+    ),
+  passToUpstreams: flag(false).describe('Whether upstreams are told of the trace by `traceparent`.'),
+});
+
+/** Traces. */
+export type TracingConfig = z.output<typeof tracingSchema>;
+
 /** Credentials for an upstream. Secret. */
 export type UpstreamAuth = { readonly username: string; readonly password: string } | { readonly token: string };
 
@@ -979,6 +1002,7 @@ export const configSchema = z.strictObject({
     'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
+  tracing: prefault(tracingSchema, {}).describe('Traces for OpenTelemetry.'),
   log: prefault(logSchema, {}).describe('Logging.'),
   admin: prefault(adminSchema, {}).describe('Administration of the server.'),
   audit: prefault(auditSchema, {}).describe('The audit log of changes and denials.'),

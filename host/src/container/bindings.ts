@@ -33,6 +33,7 @@ import {
   SPACE,
   STORAGE,
   TOKENS,
+  TRACING,
 } from './tokens.js';
 
 /** Dependencies of `Governance` besides the configuration. */
@@ -86,13 +87,24 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
  * @param ground outlives it
  */
 export function createRootScope(
-  { server, storage, metadata, admin, policy, repositories = {} }: Config,
+  { server, storage, metadata, admin, policy, tracing, repositories = {} }: Config,
   governed: Governed,
   ground: Scope,
 ): Scope {
   const root = new Scope('host');
   for (const token of GROUND) borrow(root, token, ground);
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
+  const { endpoint } = tracing;
+  root.open(
+    TRACING,
+    { clock: CLOCK, logger: ROOT_LOGGER },
+    async (services) => {
+      if (endpoint === undefined) return undefined;
+      const { openTracing } = await import('../drivers/tracing/open-tracing.js');
+      return openTracing(endpoint, tracing, services);
+    },
+    (opened) => opened?.dispose(),
+  );
   root.open(
     GOVERNANCE,
     { ...stores, database: DATABASE, notices: NOTICES, space: SPACE, keys: KEYS },

@@ -7,7 +7,7 @@ import { pluginProblem } from '../plugins/problem.js';
 import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { HostScanner } from '../scanning/scan-worker.js';
 import type { Scope } from './scope.js';
-import { ROOT_LOGGER } from './tokens.js';
+import { ROOT_LOGGER, TRACING } from './tokens.js';
 
 /**
  * Makes the scanners. Each has a scope of its own below `root`, which ends it.
@@ -31,7 +31,9 @@ export async function openScanners(root: Scope, plans: readonly ScannerPlan[]): 
     }
     const scanner: Scanner = result.made;
     const { where, scanTimeout, updateInterval } = config;
-    scanners.push({ id, scanner, where, timeout: scanTimeout, updateInterval });
+    const tracing = root.get(TRACING);
+    const trace: HostScanner['trace'] = tracing && ((subjects, work) => tracing.scan(id, subjects, work));
+    scanners.push({ id, scanner, where, timeout: scanTimeout, updateInterval, trace });
   }
   if (problems.length > 0) {
     for (const { scanner } of scanners) await scanner.dispose?.();

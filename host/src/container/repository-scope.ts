@@ -33,6 +33,7 @@ import {
   ROOT_LOGGER,
   STORAGE,
   TOKENS,
+  TRACING,
 } from './tokens.js';
 
 /**
@@ -72,13 +73,15 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
       observer: OBSERVER,
       governance: GOVERNANCE,
       rateLimits: RATE_LIMITS,
+      tracing: TRACING,
     },
-    ({ protocol, access, governance, cluster, rateLimits, ...services }) => {
+    ({ protocol, access, governance, cluster, rateLimits, tracing, ...services }) => {
       const scanDesk = governance.scanners.length > 0 ? governance.desk : undefined;
       const engine = createRepository(
         { ...definitionOf(plan), protocol, access, callerLimits: rateLimits.of(plan.name) },
         {
           ...services,
+          transport: tracing?.transport(plan.name, services.transport) ?? services.transport,
           cluster: cluster?.flights,
           scanDesk,
           answer: answererOf(governance.scanners),

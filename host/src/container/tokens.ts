@@ -8,6 +8,7 @@ import type { AuditLog } from '../audit/audit-log.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { Notices } from '../drivers/sql/notices.js';
+import type { Tracing } from '../drivers/tracing/tracing.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import type { Governance } from '../policy/governance.js';
 import type { PolicyInForce } from '../policy/policy-in-force.js';
@@ -39,6 +40,8 @@ export const KEYS = createToken<ApiKeys, 'root'>('host-keys', 'root');
 /** There only where a repository has `access` configured. */
 export const TOKENS = createToken<RepositoryTokens, 'root'>('host-tokens', 'root');
 
+/** `undefined`: nothing is traced. */
+export const TRACING = createToken<Tracing | undefined, 'root'>('host-tracing', 'root');
 /** Of one configuration. */
 export const RATE_LIMITS = createToken<RateLimits, 'root'>('host-rate-limits', 'root');
 

@@ -4,6 +4,7 @@ import type KoaRouter from '@koa/router';
 import { EntrepotError, type Logger } from '@entrepot/core';
 import { countRequest, type CallerLimits } from '@entrepot/core/engine';
 import Koa from 'koa';
+import type { Tracing } from '../drivers/tracing/tracing.js';
 import { LOOP_HEADER, OWN_NAME, passedThrough } from '../drivers/upstream/loop.js';
 import { answerError, answerProblem } from './answer-error.js';
 import type { Exchanges } from './exchange.js';
@@ -35,6 +36,8 @@ export interface AppOptions {
   readonly limits?: CallerLimits | undefined;
   /** Paths of pages that are not counted. */
   readonly unlimited?: readonly string[] | undefined;
+  /** Absent: nothing is traced. */
+  readonly tracing?: Pick<Tracing, 'request'> | undefined;
   readonly exchanges: Exchanges;
   readonly logger: Logger;
 }
@@ -45,7 +48,7 @@ export interface AppOptions {
  * into `a/../b` (docs/architecture.md, section 6).
  */
 export function createApp(options: AppOptions): RequestListener {
-  const { repositories, routes, maxPathLength, limits, unlimited = [], exchanges, logger } = options;
+  const { repositories, routes, maxPathLength, limits, unlimited = [], tracing, exchanges, logger } = options;
   const router = new Router({ exclusive: false });
   routes?.(router);
   const pages = serverPages(router, logger);
@@ -83,7 +86,9 @@ export function createApp(options: AppOptions): RequestListener {
         return void pages(request, response);
       }
       if (!METHODS.has(method)) throw methodNotAllowed(ALLOW);
-      serveRepository(request, response, { repository, target, exchange, logger });
+      const served = { repository, target, exchange, logger };
+      if (tracing === undefined) serveRepository(request, response, served);
+      else tracing.request(request, response, exchange, () => serveRepository(request, response, served));
     }
   };
 

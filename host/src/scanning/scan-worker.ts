@@ -35,6 +35,8 @@ export interface HostScanner {
   readonly timeout: number;
   /** The time between two questions for a newer database; milliseconds. */
   readonly updateInterval: number;
+  /** Traces a scan of so many subjects. Absent: nothing is traced. */
+  readonly trace?: (<Result>(subjects: number, work: () => Promise<Result>) => Promise<Result>) | undefined;
 }
 
 /** Fetches and stores another blob of something in `repository`. `undefined`: not available. */
@@ -159,7 +161,7 @@ export class ScanWorker {
   }
 
   async #scanBatch(
-    { scanner }: HostScanner,
+    { scanner, trace }: HostScanner,
     jobs: readonly ScanJob[],
     held: Map<string, ScanJob>,
     signal: AbortSignal,
@@ -169,10 +171,11 @@ export class ScanWorker {
       const subjects = await Promise.all(jobs.map((job) => this.#subjectOf(scanner, job)));
       const [only] = subjects;
       if (only === undefined) return;
-      results =
+      const scan = async (): Promise<readonly (ScanReport | Error)[]> =>
         subjects.length === 1
           ? [await scanner.scan(only, signal)]
           : ((await scanner.scanAll?.(subjects, signal)) ?? []);
+      results = await (trace === undefined ? scan() : trace(subjects.length, scan));
     } catch (error) {
       results = jobs.map(() => asEntrepotError(error, 'scan-unavailable', 'the scan failed'));
     }

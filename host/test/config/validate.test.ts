@@ -40,6 +40,7 @@ describe('defaults', () => {
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
       metrics: { enabled: true, path: '/metrics' },
+      tracing: { headers: {}, serviceName: 'entrepot', sample: 1, passToUpstreams: false },
       log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
       audit: { keepChanges: 31_536_000_000, keepDenials: 2_592_000_000, maxRecords: 500_000, webhooks: [] },

@@ -120,15 +120,22 @@ export class FetchTurns {
 }
 
 function turnOf(release: () => void): FetchTurn {
-  let isMine = true;
+  let isLeft = false;
+  let isOver = false;
+  function end(): void {
+    if (!isOver) release();
+    isOver = true;
+  }
   return {
-    end() {
-      if (isMine) release();
-      isMine = false;
-    },
+    end: () => (isLeft ? undefined : end()),
     leaveTo(flight) {
-      isMine = false;
-      flight.done.then(release, release);
+      flight.done.then(end, end);
+      // Once clients have the whole it is only being kept, and no upstream is asked any more.
+      flight.head.then(
+        (head) => head?.ahead.then((entry) => (entry === undefined ? undefined : end())),
+        () => {},
+      );
+      isLeft = true;
     },
   };
 }
