@@ -85,7 +85,7 @@ const MATRIX: readonly (readonly [request: string, statuses: readonly number[]])
   ['GET /-/api/v1/usage', [401, 200, 200, 403, 403, 403, 403, 403, 403, 403, 200]],
   ['GET /-/api/v1/usage/ages?repository=box', [401, 200, 200, 403, 403, 403, 403, 403, 200, 403, 200]],
   ['GET /-/api/v1/usage/ages?repository=crates', [401, 200, 200, 403, 403, 403, 403, 403, 403, 403, 200]],
-  ['GET /-/api/v1/usage/ages?repository=', [401, 200, 200, 403, 403, 403, 403, 403, 403, 403, 200]],
+  ['GET /-/api/v1/usage/ages?repository=', [401, 400, 400, 403, 403, 403, 403, 403, 403, 403, 400]],
   ['GET /-/api/v1/decisions?repository=box', [401, 200, 200, 403, 403, 403, 403, 403, 200, 403, 200]],
   ['GET /-/api/v1/scans?repository=box', [401, 400, 400, 403, 403, 403, 403, 403, 403, 403, 400]],
   ['GET /-/api/v1/audit', [401, 200, 200, 403, 403, 403, 403, 403, 403, 403, 200]],
