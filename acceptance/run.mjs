@@ -112,7 +112,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --peer               of oci and helm: the same clients on a registry program and on ChartMuseum themselves
 
   A NAME of --client is apt for Debian's archives, those that apt of this machine is set up with: hundreds of packages, sources and
-  whole systems; mvn for a build of Maven from the repository that it is set up with. They are not among those of a run without flags;
+  whole systems; mvn for builds of three projects by three versions of Maven, from the repository that it is set up with. They are not among those of a run without flags;
   \`--all\` has them.
   A NAME of --client for images and charts is oci (all of skopeo, buildah, podman, ctr, crane, oras), helm (helm-3 and
   helm-4), or one of these. They need no registry of the machine.
