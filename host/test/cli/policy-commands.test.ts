@@ -56,6 +56,19 @@ describe('commands for a running server', () => {
       'mine',
     );
     expect(added.output).toBe('added mine');
+    expect((await run('exceptions', 'list', '--active', '--ends-within', '2d')).output).toContain('mine');
+    expect((await run('exceptions', 'list', '--kind', 'false-positive')).output).toBe('');
+    const changed = await run('exceptions', 'change', 'mine', '--expires', '3d', '--ticket', 'T-1', '--by', 'bob');
+    expect(changed.output).toMatch(/^changed mine: ends \S+Z, approved by bob$/);
+    expect(JSON.parse((await run('exceptions', 'show', 'mine')).output)).toMatchObject({
+      ticket: 'T-1',
+      changes: [{ by: 'bob', ticket: '' }],
+    });
+    expect((await run('exceptions', 'change', 'mine')).errors).toContain('expected active, expires, reason or ticket');
+    const shown = (await run('configuration')).output;
+    expect(shown).toMatch(/^# \S+entrepot\.yaml/);
+    expect(shown).toContain('token: (hidden)');
+    expect(JSON.parse((await run('configuration', '--json')).output)).toHaveProperty('configuration.policy');
     expect((await run('impact', 'pkg:npm/demo')).output).toMatch(
       new RegExp(`^kept {2}npm {2}${PURL}.*\nserved {2}npm {2}${PURL}`),
     );
