@@ -2,7 +2,8 @@ import { errorStatuses, openApiOf } from './http/operations/openapi.js';
 import { type Operation, TAGS } from './http/operations/operation.js';
 import { OPERATIONS } from './operations.js';
 
-const REGION = /(<!-- generated: operations -->\n)[^]*?(\n<!-- end of operations -->)/;
+const START = '<!-- generated: operations -->\n';
+const END = '\n<!-- end of operations -->';
 
 /** The callers of operations, as tables have them. */
 const CALLERS: Readonly<Record<Operation['access'], string>> = {
@@ -21,10 +22,7 @@ const CALLERS: Readonly<Record<Operation['access'], string>> = {
 export function apiFiles(page: string): Readonly<Record<string, string>> {
   return {
     'host/openapi.json': `${JSON.stringify(openApiOf(OPERATIONS, '1'), undefined, 1)}\n`,
-    'docs/api.md': page.replace(
-      REGION,
-      (_region, start: string, end: string) => `${start}\n${sections().join('\n\n')}\n${end}`,
-    ),
+    'docs/api.md': `${page.slice(0, page.indexOf(START))}${START}\n${sections().join('\n\n')}\n${page.slice(page.indexOf(END))}`,
   };
 }
 

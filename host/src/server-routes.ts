@@ -138,6 +138,8 @@ export function serverRoutes(
     clientSetup: (baseUrl: string) => clientSetup(one, baseUrl, logger),
   }));
   const database = root.get(DATABASE);
+  // Before those whose paths end with any package URL.
+  scanRoutes(operations, inquiry, clock);
   browseRoutes(operations, {
     repositories: shown,
     inquiry,
@@ -149,7 +151,6 @@ export function serverRoutes(
   policyRoutes(operations, inquiry);
   exceptionRoutes(operations, { governance, clock, longestException });
   quarantineRoutes(operations, { governance, clock, longestException });
-  scanRoutes(operations, inquiry, clock);
   billRoutes(operations, inquiry, clock);
   configurationRoute(operations, loaded);
   if (reload !== undefined) reloadRoute(operations, reload);

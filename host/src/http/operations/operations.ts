@@ -4,7 +4,7 @@ import type { Context, Middleware } from 'koa';
 import { answerProblem } from '../answer-error.js';
 import { sendJson } from '../send-json.js';
 import type { Access, Operation, OperationAnswer, OperationHandler, OperationRequest } from './operation.js';
-import { patternOf, readParameters, readQuery, readRequestBody } from './read-request.js';
+import { readParameters, readQuery, readRequestBody } from './read-request.js';
 
 /** Admits callers to operations. */
 export type Guards = Readonly<Partial<Record<Access, Middleware>>>;
@@ -35,12 +35,11 @@ export class Operations {
     this.#all.push(operation);
     const guard = this.#guards[operation.access];
     if (guard === undefined) throw new Error(`${operation.id}: nobody admits callers to ${operation.access} here`);
-    const pattern = patternOf(operation);
     this.#router[operation.method](routeOf(operation), async (ctx) => {
       try {
         await guard(ctx, async () => {
           const request = {
-            parameters: readParameters(operation, pattern, ctx),
+            parameters: readParameters(operation, ctx.path),
             query: operation.asSent === true ? {} : readQuery(operation, ctx),
             body: operation.asSent === true ? undefined : await readRequestBody(operation.body, ctx),
             ctx,

@@ -32,24 +32,25 @@ export function readQuery({ query: schema = NO_QUERY }: Operation, { querystring
 
 /**
  * Reads the parameters of a path, as the client sent it: those of a router are decoded, which is ambiguous.
+ * @param path that the route of the operation takes
  * @throws EntrepotError `bad-request`
  */
-export function readParameters({ parameters }: Operation, pattern: RegExp, { path }: Context): unknown {
+export function readParameters({ path: template, parameters, slashes = [] }: Operation, path: string): unknown {
   if (parameters === undefined) return {};
-  const groups = pattern.exec(path)?.groups ?? {};
-  const texts = Object.entries(groups).map(([name, text]) => {
+  const segments = path.split('/');
+  const names = template.split('/').map((part) => (part.startsWith('{') ? part.slice(1, -1) : undefined));
+  // What is more than the template has is of the one parameter that may hold slashes.
+  const more = segments.length - names.length;
+  const long = names.findIndex((name) => name !== undefined && slashes.includes(name));
+  const given: Record<string, string> = {};
+  for (const [at, name] of names.entries()) {
+    if (name === undefined) continue;
+    const start = long >= 0 && at > long ? at + more : at;
+    const text = segments.slice(start, start + (at === long ? more + 1 : 1)).join('/');
     // A package URL has escapes of its own. Clients that escape it as a whole send no colon.
-    return [name, text.startsWith('pkg:') ? text : decoded(text)];
-  });
-  return checked(parameters, Object.fromEntries(texts), 'path');
-}
-
-/** The expression that paths of an operation match, with a group for each parameter. */
-export function patternOf({ path, slashes = [] }: Operation): RegExp {
-  const source = path.replaceAll(/[.*+?^$()|[\]\\]/g, String.raw`\$&`).replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    return slashes.includes(name) ? `(?<${name}>.+)` : `(?<${name}>[^/]+)`;
-  });
-  return new RegExp(`^${source}$`);
+    given[name] = text.startsWith('pkg:') ? text : decoded(text);
+  }
+  return checked(parameters, given, 'path');
 }
 
 /**
