@@ -34,6 +34,7 @@ import {
   KEYS,
   ROOT_LOGGER,
   SPACE,
+  STORAGE,
 } from './container/tokens.js';
 import { SqlEntryBrowser } from './drivers/sql/entry-browser.js';
 import { SqlPackageSearch } from './drivers/sql/package-search.js';
@@ -172,6 +173,7 @@ export function serverRoutes(
   spaceRoutes(operations, {
     space: root.get(SPACE),
     storedFor: (text, request) => storedFor(text, request, sites.map(mountedSite) as [MountedSite, ...MountedSite[]]),
+    settled: () => root.get(STORAGE).spools.settled(),
     clock,
     logger,
   });

@@ -23,7 +23,7 @@ export class Flight implements SharedFlight {
   readonly #arriving = Promise.withResolvers<ArrivingDocument | undefined>();
   /** Called when nothing of it is to be kept any more. */
   whenOutdated: () => void = () => {};
-  #isAhead = false;
+  #endAhead: (() => void) | undefined;
   #isOutdated = false;
   #spool: Spool | undefined;
   /** The flight itself, and every request that works with it. */
@@ -57,7 +57,7 @@ export class Flight implements SharedFlight {
   }
 
   get isAhead(): boolean {
-    return this.#isAhead;
+    return this.#endAhead !== undefined;
   }
 
   /** Whether nothing of it is to be kept. */
@@ -114,8 +114,8 @@ export class Flight implements SharedFlight {
 
   /** Lets clients have the whole body while it is being kept. Ignored where too much is being kept already. */
   letAhead(entry: Entry): void {
-    if (!this.#spools.beginAhead()) return;
-    this.#isAhead = true;
+    this.#endAhead = this.#spools.beginAhead();
+    if (this.#endAhead === undefined) return;
     this.#spool?.seal();
     this.#ahead.resolve(entry);
     // All of it is here.
@@ -141,7 +141,7 @@ export class Flight implements SharedFlight {
     } finally {
       this.#ahead.resolve(undefined);
       this.#arriving.resolve(undefined);
-      if (this.#isAhead) this.#spools.endAhead();
+      this.#endAhead?.();
       await this.release();
     }
   }

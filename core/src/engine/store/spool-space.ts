@@ -12,7 +12,8 @@ export class SpoolSpace {
   readonly #maxBytes: number;
   readonly #freeBytes: () => number;
   #used = 0;
-  #ahead = 0;
+  /** One for each body that clients may have before it is kept. */
+  readonly #ahead = new Set<Promise<void>>();
 
   /**
    * @param directory exists, and belongs to this process
@@ -45,17 +46,22 @@ export class SpoolSpace {
   }
 
   /**
-   * Counts a body that clients get before it is kept; `endAhead` when that is over.
-   * @returns whether the store is close enough behind: else the client waits for it
+   * Counts a body that clients get before it is kept.
+   * @returns to be called when it is kept, or given up. Absent: the store is too far behind, and the client waits for it
    */
-  beginAhead(): boolean {
-    if (this.#ahead >= MOST_AHEAD) return false;
-    this.#ahead += 1;
-    return true;
+  beginAhead(): (() => void) | undefined {
+    if (this.#ahead.size >= MOST_AHEAD) return undefined;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ahead.add(promise);
+    return () => {
+      this.#ahead.delete(promise);
+      resolve();
+    };
   }
 
-  endAhead(): void {
-    this.#ahead -= 1;
+  /** Waits until the bodies that clients have had already are kept, or given up. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#ahead);
   }
 
   /** A path for one file. */
