@@ -3,7 +3,7 @@ import { CLOCK } from '@entrepot/core';
 import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
-import { ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, TOKENS } from './container/tokens.js';
+import { ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, STATISTICS, TOKENS } from './container/tokens.js';
 import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
@@ -68,7 +68,7 @@ export class Edition {
       hasProxies: server.trustProxy.length > 0,
     });
     const rateLimits = root.get(RATE_LIMITS);
-    const observers = [countRequests(root.get(METRICS))];
+    const observers = [countRequests(root.get(METRICS)), root.get(STATISTICS).observe];
     if (countsBytes(loaded.config)) observers.push((record) => rateLimits.spend(record));
     const probes = [...PROBES, metrics.path];
     if (log.access) observers.push(accessLog(logger, probes));
@@ -174,6 +174,7 @@ export class Edition {
     keepFoundUpstreams(this.loaded.config, found, root.get(ROOT_LOGGER));
     for (const { listener, app, options } of this.sites) listener.swap(app, options);
     root.get(SPACE).serve(kept, engines);
+    root.get(STATISTICS).configure(this.loaded.config.statistics);
     this.#unwatch = [
       watchGovernance(metrics, root.get(GOVERNANCE), root.get(CLOCK)),
       watchRoots(metrics, this.#roots),

@@ -12,6 +12,7 @@ import { RELOAD } from './admin/reload-route.js';
 import { ROOTS } from './admin/roots-routes.js';
 import { SCANS } from './admin/scan-routes.js';
 import { PINS, PURGE, USAGE } from './admin/space-operations.js';
+import { STATISTICS_OPERATIONS } from './admin/statistics-operations.js';
 import { VERIFY } from './admin/verify-routes.js';
 import { ADVISORIES } from './http/advisory-routes.js';
 import { LIVE, READY } from './http/health-routes.js';
@@ -25,7 +26,7 @@ import { TOKENS } from './http/token-route.js';
 export const OPERATIONS: readonly Operation[] = [
   ...Object.values<Operation>(BROWSE),
   ...Object.values<Operation>(JOBS),
-  ...[USAGE, PINS, PURGE, GC, VERIFY, CLEANUP, ROOTS].flatMap((group) => Object.values<Operation>(group)),
+  ...[USAGE, STATISTICS_OPERATIONS, PINS, PURGE, GC, VERIFY, CLEANUP, ROOTS].flatMap((group) => Object.values<Operation>(group)),
   ...[POLICY, EXCEPTIONS, QUARANTINE, BILL, SCANS].flatMap((group) => Object.values<Operation>(group)),
   EXPLAIN_PAGE,
   ...Object.values<Operation>(ADVISORIES),

@@ -18,6 +18,7 @@ import { reloadRoute } from './admin/reload-route.js';
 import { rootsRoutes } from './admin/roots-routes.js';
 import { scanRoutes } from './admin/scan-routes.js';
 import { spaceRoutes } from './admin/space-routes.js';
+import { statisticsRoutes } from './admin/statistics-routes.js';
 import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
 import {
@@ -30,9 +31,11 @@ import {
   GOVERNANCE,
   ROOT_LOGGER,
   SPACE,
+  STATISTICS,
 } from './container/tokens.js';
 import { SqlEntryBrowser } from './drivers/sql/entry-browser.js';
 import { SqlPackageSearch } from './drivers/sql/package-search.js';
+import { SqlStatisticsReport } from './drivers/sql/statistics-report.js';
 import { hostVersion } from './host-version.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
 import { originOf } from './http/base-url.js';
@@ -154,6 +157,13 @@ export function serverRoutes(
     storedFor: (text, request) => storedFor(text, request, sites.map(mountedSite) as [MountedSite, ...MountedSite[]]),
     clock,
     logger,
+  });
+  statisticsRoutes(operations, {
+    statistics: root.get(STATISTICS),
+    report: new SqlStatisticsReport(root.get(DATABASE)),
+    usage: root.get(SPACE).entryUsage,
+    repositories: served.map(({ plan: { name, kind } }) => ({ name, kind })),
+    clock,
   });
   explainPage(operations, inquiry, access);
   advisoryRoutes(operations, governance.scanners);

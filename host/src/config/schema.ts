@@ -421,6 +421,31 @@ const metricsSchema = z.strictObject({
   ),
 });
 
+const statisticsSchema = z.strictObject({
+  enabled: flag(true).describe('Whether requests are counted by repository, day, package and principal.'),
+  interval: prefault(timeout(), '30s').describe(
+    'How often what was counted in memory is written to the database. A process that is killed loses so much.',
+  ),
+  keep: prefault(age(), '400d').describe('How long the numbers of a day are kept.'),
+  packagesPerDay: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(500)
+    .describe(
+      'The packages of one repository that have numbers of their own on one day; the rest are counted together.',
+    ),
+  principalsPerDay: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(200)
+    .describe('The principals of one repository that have numbers of their own on one day.'),
+});
+
+/** Statistics of requests. */
+export type StatisticsConfig = z.output<typeof statisticsSchema>;
+
 const logSchema = z.strictObject({
   level: choice(['debug', 'info', 'warn', 'error', 'silent'], 'info').describe(
     'The lowest level of messages that are logged.',
@@ -953,6 +978,7 @@ export const configSchema = z.strictObject({
     'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
+  statistics: prefault(statisticsSchema, {}).describe('Statistics of requests, in the database.'),
   log: prefault(logSchema, {}).describe('Logging.'),
   admin: prefault(adminSchema, {}).describe('Administration of the server.'),
   policy: optional(policySchema).describe('Which versions are allowed. Left out: all.'),

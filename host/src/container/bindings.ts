@@ -28,6 +28,7 @@ import {
   RATE_LIMITS,
   ROOT_LOGGER,
   SPACE,
+  STATISTICS,
   STORAGE,
   TOKENS,
 } from './tokens.js';
@@ -71,6 +72,7 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
   NOTICES,
   ENTRIES,
   SPACE,
+  STATISTICS,
   HOT_CACHE,
   CLUSTER,
   STORAGE,
@@ -99,8 +101,9 @@ export function createRootScope(
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(RATE_LIMITS, { clock: CLOCK }, ({ clock }) => new RateLimits(server.rateLimit, repositories, clock));
-  root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE }, ({ metrics, governance }) =>
-    governance.journal.observer(metrics),
+  const observers = { metrics: METRICS, governance: GOVERNANCE, statistics: STATISTICS };
+  root.single(OBSERVER, observers, ({ metrics, governance, statistics }) =>
+    statistics.observer(governance.journal.observer(metrics)),
   );
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;

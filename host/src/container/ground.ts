@@ -5,8 +5,10 @@ import type { Config } from '../config/schema.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
+import { SqlStatisticsStore } from '../drivers/sql/statistics-store.js';
 import { joinStores } from '../space/belonging.js';
 import type { Heal } from '../space/healer.js';
+import { Statistics } from '../statistics/statistics.js';
 import { openHotCache } from './open-hot-cache.js';
 import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
@@ -20,6 +22,7 @@ import {
   NOTICES,
   ROOT_LOGGER,
   SPACE,
+  STATISTICS,
   STORAGE,
 } from './tokens.js';
 
@@ -52,6 +55,11 @@ export function createGroundScope(
     ENTRIES,
     { database: DATABASE, notices: NOTICES },
     async ({ database, notices }) => new SqlEntryIndex(database, notices),
+  );
+  ground.open(
+    STATISTICS,
+    { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER },
+    async ({ database, ...services }) => new Statistics({ ...services, store: new SqlStatisticsStore(database) }),
   );
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   ground.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {

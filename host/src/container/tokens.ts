@@ -10,6 +10,7 @@ import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import type { Governance } from '../policy/governance.js';
 import type { PolicyInForce } from '../policy/policy-in-force.js';
 import type { Space } from '../space/space.js';
+import type { Statistics } from '../statistics/statistics.js';
 
 // The services of the host that plugins do not get. Those that they may name are in @entrepot/core.
 
@@ -23,6 +24,7 @@ export const GOVERNANCE = createToken<Governance, 'root'>('host-governance', 'ro
 /** Receives the events of the engines, for metrics and the journal of policy. */
 export const OBSERVER = createToken<EngineObserver, 'root'>('host-observer', 'root');
 export const POLICY = createToken<PolicyInForce, 'root'>('host-policy', 'root');
+export const STATISTICS = createToken<Statistics, 'root'>('host-statistics', 'root');
 export const BLOBS = createToken<BlobStore, 'root'>('host-blobs', 'root');
 export const ENTRIES = createToken<EntryIndex, 'root'>('host-entries', 'root');
 export const SPACE = createToken<Space, 'root'>('host-space', 'root');

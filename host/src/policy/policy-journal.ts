@@ -56,6 +56,7 @@ export class PolicyJournal {
   observer(metrics: Required<EngineObserver>): EngineObserver {
     return {
       upstreamAnswered: (...facts) => metrics.upstreamAnswered(...facts),
+      received: (...facts) => metrics.received(...facts),
       upstreamRemaining: (...facts) => metrics.upstreamRemaining(...facts),
       integrityFailed: (repository) => metrics.integrityFailed(repository),
       decided: (record) => {

@@ -40,6 +40,13 @@ describe('defaults', () => {
       metadata: { backend: 'sqlite', path: './data/entrepot.db' },
       cache: { backend: 'memory', maxBytes: 134_217_728, maxEntries: 100_000 },
       metrics: { enabled: true, path: '/metrics' },
+      statistics: {
+        enabled: true,
+        interval: 30_000,
+        keep: 34_560_000_000,
+        packagesPerDay: 500,
+        principalsPerDay: 200,
+      },
       log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
       scanners: [],

@@ -142,6 +142,8 @@ export interface DecisionRecord {
 export interface EngineObserver {
   /** An upstream answered with `status`, or `failed`; `duration` in milliseconds until the head of its reply. */
   upstreamAnswered(repository: string, status: string, duration: number): void;
+  /** A body of `bytes` came from an upstream as a whole, in `duration` milliseconds after the head of the reply. */
+  received?(repository: string, bytes: number, duration: number): void;
   /** An upstream said how many requests it still takes (`ratelimit-remaining`). */
   upstreamRemaining?(repository: string, upstream: string, remaining: number): void;
   /** Bytes were not what the ecosystem promised. */

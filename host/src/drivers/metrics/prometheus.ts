@@ -68,6 +68,11 @@ export class PrometheusMetrics implements EngineObserver {
     ['repository'],
     UPSTREAM_BUCKETS,
   );
+  readonly #received = this.#counter(
+    'entrepot_upstream_received_bytes_total',
+    'Bytes of whole bodies that upstreams sent.',
+    ['repository'],
+  );
   readonly #clusterFetches = this.#counter(
     'entrepot_cluster_fetches_total',
     'Fetches in a cluster: `led` by this server, `followed` at another one, `lost` where another one took over.',
@@ -170,6 +175,10 @@ export class PrometheusMetrics implements EngineObserver {
     });
     series.requests.inc();
     series.duration.observe(duration / 1000);
+  }
+
+  received(repository: string, bytes: number): void {
+    this.#received.inc({ repository }, bytes);
   }
 
   upstreamRemaining(repository: string, upstream: string, remaining: number): void {
