@@ -1,6 +1,7 @@
 import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
 import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
+import { EventStreams } from './admin/events-routes.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
 import { ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, STATISTICS, TOKENS } from './container/tokens.js';
@@ -43,6 +44,7 @@ export class Edition {
   readonly #cleanup: Cleanup;
   readonly #roots: RootRefresher;
   readonly #counts: HostedCounts;
+  readonly #streams = new EventStreams();
   #unwatch: readonly (() => void)[] = [];
   #closed: Promise<void> | undefined;
 
@@ -132,6 +134,7 @@ export class Edition {
               reload,
               cleanup,
               roots,
+              streams: this.#streams,
               exchanges,
               proxies,
               senderOf,
@@ -174,6 +177,12 @@ export class Edition {
     keepFoundUpstreams(this.loaded.config, found, root.get(ROOT_LOGGER));
     for (const { listener, app, options } of this.sites) listener.swap(app, options);
     root.get(SPACE).serve(kept, engines);
+    metrics.expectUpstreams(
+      this.prepared.served.flatMap(({ plan: { name: repository, upstreams } }) =>
+        upstreams.map(({ url }) => ({ repository, url })),
+      ),
+    );
+    root.get(GOVERNANCE).begin();
     root.get(STATISTICS).configure(this.loaded.config.statistics);
     this.#unwatch = [
       watchGovernance(metrics, root.get(GOVERNANCE), root.get(CLOCK)),
@@ -188,6 +197,7 @@ export class Edition {
   /** Leaves the work in the background and the metrics to another one. @returns a promise that this work has ended */
   async retire(): Promise<void> {
     for (const end of this.#unwatch) end();
+    this.endStreams();
     this.#roots.stop();
     await Promise.all([this.#cleanup.stop(), this.#counts.stop(), this.prepared.root.get(GOVERNANCE).retire()]);
   }
@@ -198,7 +208,13 @@ export class Edition {
     return this.#closed;
   }
 
+  /** Ends streams of events, which would not end by themselves. */
+  endStreams(): void {
+    this.#streams.end();
+  }
+
   async #close(): Promise<void> {
+    this.endStreams();
     const { deadline, root, forgetPlugins } = this.prepared;
     // On the way to the end of the process it is set already.
     if (deadline.at === 0) deadline.at = performance.now() + this.loaded.config.server.drainTimeout;

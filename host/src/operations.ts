@@ -2,6 +2,7 @@ import { BILL } from './admin/bill-routes.js';
 import { BROWSE } from './admin/browse-operations.js';
 import { CLEANUP } from './admin/cleanup-routes.js';
 import { CONFIGURATION } from './admin/configuration-route.js';
+import { EVENTS_OPERATION } from './admin/events-routes.js';
 import { EXCEPTIONS } from './admin/exception-routes.js';
 import { EXPLAIN_PAGE } from './admin/explain-page.js';
 import { GC } from './admin/gc-routes.js';
@@ -34,6 +35,7 @@ export const OPERATIONS: readonly Operation[] = [
   OPENAPI,
   CONFIGURATION,
   RELOAD,
+  EVENTS_OPERATION,
   metricsAt('/metrics'),
   ...LIVE,
   ...READY,

@@ -8,6 +8,7 @@ import { browseRoutes } from './admin/browse-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { configurationRoute } from './admin/configuration-route.js';
 import { exceptionRoutes } from './admin/exception-routes.js';
+import { eventsRoutes, type EventStreams } from './admin/events-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
 import { jobRoutes } from './admin/job-routes.js';
@@ -28,6 +29,7 @@ import {
   DATABASE,
   ENGINE,
   ENTRIES,
+  EVENTS,
   GOVERNANCE,
   ROOT_LOGGER,
   SPACE,
@@ -64,6 +66,7 @@ export interface ServerRoutesOptions {
   readonly home: HomeContent;
   readonly cleanup: Cleanup;
   readonly roots: RootRefresher;
+  readonly streams: EventStreams;
   readonly reload: CreateHostOptions['reload'];
   readonly exchanges: Exchanges;
   readonly proxies: TrustedProxies;
@@ -82,6 +85,7 @@ export function serverRoutes(
     home,
     cleanup,
     roots,
+    streams,
     reload,
     exchanges,
     proxies,
@@ -166,6 +170,12 @@ export function serverRoutes(
     clock,
   });
   explainPage(operations, inquiry, access);
+  eventsRoutes(operations, {
+    hub: root.get(EVENTS),
+    streams,
+    repositories: served.map(({ plan: { name }, scope }) => ({ name, access: scope.get(ACCESS) })),
+    admins: access,
+  });
   advisoryRoutes(operations, governance.scanners);
   homePage(
     operations,

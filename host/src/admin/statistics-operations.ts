@@ -97,7 +97,10 @@ export const STATISTICS_OPERATIONS = {
       days: daysOf(30).describe('The number of days, where `from` is left out.'),
       repository: ofRepository,
       by: by.default('day'),
-      sort: z.enum(['requests', 'downloads', 'bytes']).default('downloads').describe('What there is most of comes first.'),
+      sort: z
+        .enum(['requests', 'downloads', 'bytes'])
+        .default('downloads')
+        .describe('What there is most of comes first.'),
       limit: limitOf(100, MOST_ROWS),
     }),
     replies: { 200: { description: 'The numbers.', json: statistics } },

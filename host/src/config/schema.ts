@@ -2,6 +2,7 @@ import { withoutTrailingSlashes } from '@entrepot/core';
 import { POLICY_MODES, PRESET_NAMES, SMALL_BLOB } from '@entrepot/core/engine';
 import { optional, prefault, z } from 'zod';
 import type { Distribution } from './distribution.js';
+import { EVENT_NAMES } from './event-names.js';
 import { age, duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 import {
   choice,
@@ -741,7 +742,16 @@ const webhookSchema = z.strictObject({
   allowPrivate: flag(false).describe('Whether its address may be one of this machine or of a private network.'),
 });
 
-export type WebhookConfig = z.output<typeof webhookSchema>;
+const serverWebhookSchema = webhookSchema.extend({
+  events: z
+    .array(z.enum(EVENT_NAMES))
+    .min(1, { error: 'expected at least one event' })
+    .default([...EVENT_NAMES])
+    .describe('Which events are posted.'),
+});
+
+/** A webhook, of policy or of the server. */
+export type WebhookConfig = z.output<typeof serverWebhookSchema>;
 
 const policySchema = z
   .strictObject({
@@ -982,6 +992,7 @@ export const configSchema = z.strictObject({
   log: prefault(logSchema, {}).describe('Logging.'),
   admin: prefault(adminSchema, {}).describe('Administration of the server.'),
   policy: optional(policySchema).describe('Which versions are allowed. Left out: all.'),
+  webhooks: z.array(serverWebhookSchema).max(10).default([]).describe('Webhooks for events of all kinds.'),
   scanners: z.array(scannerSchema).max(20).default([]).describe('Scanners of versions and their bytes.'),
   plugins: z
     .array(

@@ -7,7 +7,8 @@ import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/sche
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
-import { Webhooks } from '../policy/webhooks.js';
+import { tellingObserver } from '../events/telling-observer.js';
+import { Webhooks } from '../events/webhooks.js';
 import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
 import { openScanners } from './open-scanners.js';
@@ -19,6 +20,7 @@ import {
   CLUSTER,
   DATABASE,
   ENTRIES,
+  EVENTS,
   GOVERNANCE,
   HOT_CACHE,
   METRICS,
@@ -42,13 +44,14 @@ export interface Governed {
 
 async function openGovernance(
   root: Scope,
-  { policy, repositories = {} }: Pick<Config, 'policy' | 'repositories'>,
+  { policy, webhooks, repositories = {} }: Pick<Config, 'policy' | 'webhooks' | 'repositories'>,
   { scanners, ...governed }: Governed,
-  services: Pick<GovernanceOptions, 'database' | 'notices' | 'blobs' | 'clock' | 'logger' | 'onChanges'>,
+  services: Pick<GovernanceOptions, 'database' | 'notices' | 'blobs' | 'clock' | 'logger' | 'events' | 'onChanges'>,
 ): Promise<Governance> {
   const opened = await openScanners(root, scanners);
   const transport = openTransport(DEFAULT_TRANSPORT);
-  const events = new Webhooks({ ...services, webhooks: policy?.webhooks ?? [], transport });
+  const { events: hub, logger } = services;
+  const called = new Webhooks({ hub, logger, transport, webhooks: [...(policy?.webhooks ?? []), ...webhooks] });
   const places = policiesOf(repositories);
   const governance = new Governance({
     ...services,
@@ -56,7 +59,7 @@ async function openGovernance(
     policy,
     repositories: places,
     scanners: opened,
-    events,
+    webhooks: called,
   });
   await governance.start();
   return governance;
@@ -71,6 +74,7 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
   DATABASE,
   NOTICES,
   ENTRIES,
+  EVENTS,
   SPACE,
   STATISTICS,
   HOT_CACHE,
@@ -83,7 +87,7 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
  * @param ground outlives it
  */
 export function createRootScope(
-  { server, storage, metadata, admin, policy, repositories = {} }: Config,
+  { server, storage, metadata, admin, policy, webhooks, repositories = {} }: Config,
   governed: Governed,
   ground: Scope,
 ): Scope {
@@ -92,18 +96,18 @@ export function createRootScope(
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   root.open(
     GOVERNANCE,
-    { ...stores, database: DATABASE, notices: NOTICES, space: SPACE },
+    { ...stores, database: DATABASE, notices: NOTICES, events: EVENTS, space: SPACE },
     async ({ space, ...services }) =>
-      openGovernance(root, { policy, repositories }, governed, {
+      openGovernance(root, { policy, webhooks, repositories }, governed, {
         ...services,
         onChanges: (changes) => space.purging.noteChanges(changes),
       }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(RATE_LIMITS, { clock: CLOCK }, ({ clock }) => new RateLimits(server.rateLimit, repositories, clock));
-  const observers = { metrics: METRICS, governance: GOVERNANCE, statistics: STATISTICS };
-  root.single(OBSERVER, observers, ({ metrics, governance, statistics }) =>
-    statistics.observer(governance.journal.observer(metrics)),
+  const observers = { metrics: METRICS, governance: GOVERNANCE, statistics: STATISTICS, events: EVENTS };
+  root.single(OBSERVER, observers, ({ metrics, governance, statistics, events }) =>
+    tellingObserver(events, statistics.observer(governance.journal.observer(metrics))),
   );
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;

@@ -6,7 +6,9 @@ import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
 import { SqlStatisticsStore } from '../drivers/sql/statistics-store.js';
+import type { SpaceObserver } from '../space/space.js';
 import { joinStores } from '../space/belonging.js';
+import { EventHub } from '../events/event-hub.js';
 import type { Heal } from '../space/healer.js';
 import { Statistics } from '../statistics/statistics.js';
 import { openHotCache } from './open-hot-cache.js';
@@ -17,6 +19,7 @@ import {
   CLUSTER,
   DATABASE,
   ENTRIES,
+  EVENTS,
   HOT_CACHE,
   METRICS,
   NOTICES,
@@ -42,6 +45,7 @@ export function createGroundScope(
   ground.value(ROOT_LOGGER, logger);
   ground.value(CLOCK, systemClock);
   ground.single(METRICS, {}, () => new PrometheusMetrics());
+  ground.single(EVENTS, { clock: CLOCK }, ({ clock }) => new EventHub(clock));
   ground.open(BLOBS, { logger: ROOT_LOGGER }, ({ logger }) => openBlobs(storage, logger));
   ground.open(
     DATABASE,
@@ -62,10 +66,11 @@ export function createGroundScope(
     async ({ database, ...services }) => new Statistics({ ...services, store: new SqlStatisticsStore(database) }),
   );
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
-  ground.open(SPACE, { ...stores, database: DATABASE, observer: METRICS }, async (services) => {
+  ground.open(SPACE, { ...stores, database: DATABASE, metrics: METRICS, events: EVENTS }, async (opened) => {
+    const { metrics, events, ...services } = opened;
     await joinStores(new SqlMetaStore(services.database), services.blobs);
     const heal: Heal = async (entry, signal) => await space.engine(entry.repository)?.heal?.(entry, signal);
-    const space = spaceOf({ storage }, new Map(), { ...services, heal });
+    const space = spaceOf({ storage }, new Map(), { ...services, heal, observer: spaceObserver(metrics, events) });
     return space;
   });
   const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
@@ -97,4 +102,20 @@ export function createGroundScope(
     return shared;
   });
   return ground;
+}
+
+/** Counts what becomes of blobs, and tells of it. */
+function spaceObserver(metrics: PrometheusMetrics, events: EventHub): SpaceObserver {
+  return {
+    blobVerified: (condition) => metrics.blobVerified(condition),
+    blobsDeleted: (reason, deleted) => metrics.blobsDeleted(reason, deleted),
+    unfinishedRemoved: (count) => metrics.unfinishedRemoved(count),
+    blobHealed({ digest, size }) {
+      metrics.blobHealed();
+      events.publish('healed', undefined, { digest, size });
+    },
+    roomLacks(scope, repository, facts) {
+      events.publish('quota', repository, { scope, ...facts });
+    },
+  };
 }

@@ -49,6 +49,7 @@ describe('defaults', () => {
       },
       log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
+      webhooks: [],
       scanners: [],
       plugins: [],
       projects: {},

@@ -89,6 +89,13 @@ export class PrometheusMetrics implements EngineObserver {
     labelNames: ['repository', 'upstream'],
     registers: [this.#registry],
   });
+  readonly #upstreamDown = new Gauge({
+    name: 'entrepot_upstream_down',
+    help: '1 while an upstream is left alone, since it has failed several times in a row.',
+    labelNames: ['repository', 'upstream'],
+    registers: [this.#registry],
+    aggregator: 'max',
+  });
   readonly #decisions = this.#counter(
     'entrepot_policy_decisions_total',
     'Requests for artifacts on which a rule fired, by rule and by what became of it.',
@@ -183,6 +190,16 @@ export class PrometheusMetrics implements EngineObserver {
 
   upstreamRemaining(repository: string, upstream: string, remaining: number): void {
     this.#upstreamRemaining.set({ repository, upstream: new URL(upstream).host }, remaining);
+  }
+
+  upstreamHealth(repository: string, upstream: string, isDown: boolean): void {
+    this.#upstreamDown.set({ repository, upstream: new URL(upstream).host }, Number(isDown));
+  }
+
+  /** Shows these upstreams, and no others, as healthy. */
+  expectUpstreams(upstreams: readonly { readonly repository: string; readonly url: string }[]): void {
+    this.#upstreamDown.reset();
+    for (const { repository, url } of upstreams) this.upstreamHealth(repository, url, false);
   }
 
   clusterFetched(role: 'led' | 'followed' | 'lost'): void {

@@ -1,15 +1,13 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { packageUrl, type Clock, type Logger, type Transport } from '@entrepot/core';
+import type { Logger, Transport } from '@entrepot/core';
 import type { WebhookConfig } from '../config/schema.js';
-import type { DecisionRecord } from '../drivers/sql/decision-log.js';
-import type { KeptException } from '../drivers/sql/exception-store.js';
-import type { NewFindings } from '../scanning/scanner-updates.js';
+import { printEvent, type EventHub, type ServerEvent } from './event-hub.js';
 
 export interface WebhooksOptions {
   readonly webhooks: readonly WebhookConfig[];
+  readonly hub: EventHub;
   readonly transport: Transport;
-  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -18,8 +16,6 @@ interface Queue {
   readonly waiting: string[];
   running: boolean;
 }
-
-type EventName = WebhookConfig['events'][number];
 
 /** The most waiting events of one webhook. More are dropped. */
 const MAX_WAITING = 1_000;
@@ -32,45 +28,43 @@ export class Webhooks {
   readonly #options: WebhooksOptions;
   readonly #queues: readonly Queue[];
   readonly #end = new AbortController();
+  #unlisten = (): void => {};
 
   constructor(options: WebhooksOptions) {
     this.#options = options;
     this.#queues = options.webhooks.map((webhook) => ({ webhook, waiting: [], running: false }));
   }
 
-  refused(event: 'denied' | 'held', { repository, coordinates, rules, caller }: DecisionRecord): void {
-    const reasons = rules.map(({ id, action, reason, findings }) => ({ id, action, reason, findings }));
-    this.#tell(event, { repository, purl: packageUrl(coordinates), rules: reasons, caller });
+  /** Begins to listen. */
+  begin(): void {
+    if (this.#queues.length > 0) this.#unlisten = this.#options.hub.listen((event) => this.#tell(event));
   }
 
-  newlyVulnerable({ artifact, scanner, findings }: NewFindings): void {
-    const { repository, digest, coordinates } = artifact;
-    this.#tell('newly-vulnerable', { repository, purl: packageUrl(coordinates), digest, scanner, findings });
-  }
-
-  exceptionEnding({ id, scope, rules, advisories, reason, ticket, approvedBy, expiresAt }: KeptException): void {
-    const about = { ...scope, rules, advisories, reason, ticket, approvedBy };
-    this.#tell('exception-ending', { exception: id, ...about, expires: new Date(expiresAt).toISOString() });
+  /** Leaves further events to another one; waiting ones are posted. */
+  retire(): void {
+    this.#unlisten();
   }
 
   /** Stops; waiting events are lost. */
   async dispose(): Promise<void> {
+    this.retire();
     this.#end.abort();
     await this.#options.transport.dispose();
   }
 
-  #tell(event: EventName, fields: object): void {
-    const { clock, logger } = this.#options;
-    const body = JSON.stringify({ id: randomUUID(), event, at: new Date(clock.now()).toISOString(), ...fields });
+  #tell(event: ServerEvent): void {
+    const { logger } = this.#options;
+    let body: string | undefined;
     for (const queue of this.#queues) {
-      if (!queue.webhook.events.includes(event)) continue;
+      if (!queue.webhook.events.includes(event.event)) continue;
       if (queue.waiting.length >= MAX_WAITING) {
         logger.warn(
-          { webhook: new URL(queue.webhook.url).host, event },
+          { webhook: new URL(queue.webhook.url).host, event: event.event },
           'too many events wait for a webhook: one is lost',
         );
         continue;
       }
+      body ??= printEvent(event, true);
       queue.waiting.push(body);
       if (!queue.running) void this.#drain(queue);
     }
