@@ -14,7 +14,6 @@ import { SqlStatisticsReport } from '../host/dist/drivers/sql/statistics-report.
 import { SqlStatisticsStore } from '../host/dist/drivers/sql/statistics-store.js';
 import { Statistics } from '../host/dist/statistics/statistics.js';
 
-
 const { values: options } = parseArgs({ options: { events: { type: 'string', default: '10000000' } } });
 const events = Number(options.events);
 const PACKAGES = 2_000_000;

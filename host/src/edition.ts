@@ -4,7 +4,16 @@ import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
 import { EventStreams } from './admin/events-routes.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
-import { ENTRIES, GOVERNANCE, METRICS, RATE_LIMITS, ROOT_LOGGER, SPACE, STATISTICS, TOKENS } from './container/tokens.js';
+import {
+  ENTRIES,
+  GOVERNANCE,
+  METRICS,
+  RATE_LIMITS,
+  ROOT_LOGGER,
+  SPACE,
+  STATISTICS,
+  TOKENS,
+} from './container/tokens.js';
 import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';

@@ -27,7 +27,9 @@ import { TOKENS } from './http/token-route.js';
 export const OPERATIONS: readonly Operation[] = [
   ...Object.values<Operation>(BROWSE),
   ...Object.values<Operation>(JOBS),
-  ...[USAGE, STATISTICS_OPERATIONS, PINS, PURGE, GC, VERIFY, CLEANUP, ROOTS].flatMap((group) => Object.values<Operation>(group)),
+  ...[USAGE, STATISTICS_OPERATIONS, PINS, PURGE, GC, VERIFY, CLEANUP, ROOTS].flatMap((group) =>
+    Object.values<Operation>(group),
+  ),
   ...[POLICY, EXCEPTIONS, QUARANTINE, BILL, SCANS].flatMap((group) => Object.values<Operation>(group)),
   EXPLAIN_PAGE,
   ...Object.values<Operation>(ADVISORIES),

@@ -28,10 +28,10 @@ export interface RoomOptions {
   readonly observer?: RoomObserver | undefined;
 }
 
-/** Told when no room can be made: in the whole store, on its volume, or in a repository. */
+/** Told when no room can be made: in the whole store, on its volume, in a repository, or in those of a project. */
 export interface RoomObserver {
   roomLacks(
-    scope: 'store' | 'volume' | 'repository',
+    scope: 'store' | 'volume' | 'repository' | 'project',
     repository: string | undefined,
     facts: Readonly<Record<string, unknown>>,
   ): void;
@@ -298,6 +298,8 @@ export class Room implements BlobCatalogue {
     const { observer } = this.#options;
     if (name === ALL_BLOBS) observer?.roomLacks('store', undefined, facts);
     else if (name === VOLUME) observer?.roomLacks('volume', undefined, facts);
+    else if (this.#options.quotas.get(name)?.kind === 'project')
+      observer?.roomLacks('project', undefined, { name, ...facts });
     else observer?.roomLacks('repository', name, facts);
   }
 
