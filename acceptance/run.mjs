@@ -27,6 +27,7 @@ import { faultMatrix } from './scenarios/fault-matrix.mjs';
 import { move } from './scenarios/move.mjs';
 import { firstHour } from './scenarios/first-hour.mjs';
 import { image } from './scenarios/image.mjs';
+import { keys } from './scenarios/keys.mjs';
 import { goHermetic } from './scenarios/go-hermetic.mjs';
 import { goReal } from './scenarios/go-real.mjs';
 import { helmHermetic } from './scenarios/helm-hermetic.mjs';
@@ -91,7 +92,7 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
   --only NAME          of --hermetic: clients, bytes, crash, consistency, input, api, faults, toxics, matrix, database, closing, rolling, reload, limits, backup, workers, cluster, replicas, s3, clouds, deploy, prometheus, move, space,
-                       first-hour, python, go, cargo, maven, policy, oci, deb, deb-hosted, rpm, rpm-hosted, pacman, apk or helm;
+                       first-hour, python, go, cargo, maven, keys, policy, oci, deb, deb-hosted, rpm, rpm-hosted, pacman, apk or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
@@ -268,7 +269,7 @@ if (values.help) {
   if (values.space) await space(tally, { full: true, seed });
   if (values.hermetic) {
     await part('input', () => badInput(tally));
-    await part('api', () => api(tally, { examples: 10, seconds: 120 }));
+    await part('api', () => api(tally, { examples: 10, seconds: 110 }));
     await part('faults', () => upstreamFaults(tally));
     await part('toxics', () => toxics(tally, { full: false }));
     await part('matrix', () => faultMatrix(tally, { full: false }));
@@ -304,6 +305,7 @@ if (values.help) {
     if (wantsGo || values.client.length === 0) await part('go', () => goHermetic(tally));
     if (wantsCargo || values.client.length === 0) await part('cargo', () => cargoHermetic(tally));
     await part('maven', () => mavenHermetic(tally));
+    await part('keys', () => keys(tally));
     await part('policy', () => policyClients(tally, { npm: clients, python, helm: [] }, { writeDocs: false }));
   }
   const { peer } = values;

@@ -143,7 +143,8 @@ async function flip(at) {
 
 /** @param {string} method @param {object} [form] */
 async function api(method, form) {
-  const answer = await fetch(`${url}/-/api/v1/verify`, { method, ...(form && { body: JSON.stringify(form) }) });
+  const sent = form && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(form) };
+  const answer = await fetch(`${url}/-/api/v1/verify`, { method, ...sent });
   if (!answer.ok) throw new Error(`verify: ${await answer.text()}`);
   return /** @type {any} */ (await answer.json());
 }

@@ -113,7 +113,7 @@ export async function cargoHosted(tally, folder) {
         const answer = await get(`${registries.closed}/api/v1/crates/${path}`, {
           method,
           headers: { authorization: TEAM },
-          ...(method !== 'GET' && path.endsWith('owners') && { body: '{"users":["team"]}' }),
+          ...(method === 'PUT' && path.endsWith('owners') && { body: '{"users":["team"]}' }),
         });
         assert.equal(answer.status, 403, `${method} ${path}: ${answer.status} ${answer.body.toString()}`);
       }

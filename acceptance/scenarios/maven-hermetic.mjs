@@ -22,7 +22,7 @@ const BUILD = '2.0-20260102.030405-1';
 /** The artifact whose licence, which is that of its parent, is denied. */
 const COPYLEFT = 'lib7';
 
-/** Rules for the repositories `judged` and `licensed`. */
+/** Rules for the repository `judged`. */
 const POLICY = {
   version: 1,
   rules: [
@@ -31,12 +31,6 @@ const POLICY = {
       match: { repositories: ['judged'], purl: [`pkg:maven/${GROUP}/lib3`] },
       action: 'deny',
       reason: 'lib3 is not for us',
-    },
-    {
-      id: 'no-copyleft',
-      match: { repositories: ['licensed'] },
-      when: { licenses: { deny: ['GPL-3.0-only'] } },
-      action: 'deny',
     },
   ],
 };
@@ -140,7 +134,6 @@ export async function mavenHermetic(tally) {
           access: { anonymous: 'none', users: { ci: { password: '${env:CI_PASSWORD}', may: 'write' } } },
         },
         judged: { type: 'maven', upstream: upstream.url },
-        licensed: { type: 'maven', upstream: upstream.url },
         gradle: { type: 'maven', upstream: upstream.url },
       },
       more: { policy: { file: join(folder, 'policy.yaml') } },
@@ -192,22 +185,7 @@ export async function mavenHermetic(tally) {
           assert.match(text, /known-bad/);
         }
       });
-      await tally.check(
-        'maven: mvn says that policy denies the licence of an artifact, which its parent states',
-        async () => {
-          const maven = await client('licensed', 'licensed');
-          const result = await maven.run(project, ['validate']);
-          assert.notEqual(result.code, 0);
-          assert.match(result.stdout, new RegExp(`${COPYLEFT}.*403.*no-copyleft`), outputOf(result));
-          const reply = await fetch(`${server.url}/licensed${pathOf(COPYLEFT, VERSION)}.jar`);
-          const text = await reply.text();
-          assert.equal(reply.status, 403);
-          assert.match(text, /GPL-3\.0-only/);
-          const other = await fetch(`${server.url}/licensed${pathOf('lib8', VERSION)}.jar`);
-          await other.arrayBuffer();
-          assert.equal(other.status, 200);
-        },
-      );
+      await licences(tally, { upstream, folder, project });
       await hosted(tally, { folder, server, user });
       const jars = new Map(libraries.map((path) => [path, /** @type {Buffer} */ (files.get(path))]));
       await gradleHermetic(tally, { folder, server, upstream, libraries: jars, user });
@@ -217,6 +195,46 @@ export async function mavenHermetic(tally) {
       await upstream.stop();
     }
   });
+}
+
+/**
+ * A licence that the parent of an artifact states, under a rule that reads POMs.
+ * @param {Tally} tally
+ * @param {{ upstream: Origin, folder: string, project: string }} scene
+ */
+async function licences(tally, { upstream, folder, project }) {
+  const place = await made(join(folder, 'licences'));
+  const file = join(place, 'policy.yaml');
+  const rule = { id: 'no-copyleft', when: { licenses: { deny: ['GPL-3.0-only'] } }, action: 'deny' };
+  await writeFile(file, JSON.stringify({ version: 1, rules: [rule] }));
+  const server = new EntrepotServer({
+    folder: place,
+    port: await freePort(),
+    repositories: { maven: { type: 'maven', upstream: upstream.url } },
+    more: { policy: { file } },
+  });
+  await tally.check(
+    'maven: mvn says that policy denies the licence of an artifact, which its parent states',
+    async () => {
+      try {
+        await server.start();
+        const repository = `${server.url}/maven`;
+        const maven = await new Maven(join(place, 'client')).open({ mirror: repository, repositories: [repository] });
+        const result = await maven.run(project, ['validate']);
+        assert.notEqual(result.code, 0);
+        assert.match(result.stdout, new RegExp(`${COPYLEFT}.*403.*no-copyleft`), outputOf(result));
+        const reply = await fetch(`${repository}${pathOf(COPYLEFT, VERSION)}.jar`);
+        const text = await reply.text();
+        assert.equal(reply.status, 403);
+        assert.match(text, /GPL-3\.0-only/);
+        const other = await fetch(`${repository}${pathOf('lib8', VERSION)}.jar`);
+        await other.arrayBuffer();
+        assert.equal(other.status, 200);
+      } finally {
+        await server.kill();
+      }
+    },
+  );
 }
 
 /** Puts files as `mvn deploy` does, with their sums, and reads them with `mvn`. @param {Tally} tally @param {{ folder: string, server: EntrepotServer, user: { username: string, password: string } }} scene */

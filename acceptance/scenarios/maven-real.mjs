@@ -90,7 +90,7 @@ export async function mavenReal(tally) {
  *   programs: ReadonlyMap<string, string>, project: MavenProject }} scene
  */
 async function builds({ tally, folder, server, relay, mirror, programs, project }) {
-  const { name, goals, files, write } = project;
+  const { name, goals, files, notWith, write } = project;
   const count = () => [...relay.requests.values()].reduce((sum, one) => sum + one, 0);
   /** @type {Map<string, Map<string, string>>} */
   const online = new Map();
@@ -108,7 +108,7 @@ async function builds({ tally, folder, server, relay, mirror, programs, project 
     const seconds = (result.milliseconds / 1000).toFixed(1);
     return { sums, seconds, asked, ofSums: asked.filter((path) => /\.(?:jar|pom)\.(?:sha1|md5)"/.test(path)) };
   };
-  for (const version of programs.keys())
+  for (const version of [...programs.keys()].filter((one) => one !== notWith))
     await tally.check(`Maven ${version}: builds ${name} through Entrepot`, async () => {
       const before = count();
       const { sums, seconds, asked, ofSums } = await build(version, `${name}-${version}`);

@@ -200,7 +200,8 @@ async function judgeBills(folder, url) {
   for (const format of ['cyclonedx', 'spdx']) {
     const bill = await runClient(npm, ['sbom', '--package-lock-only', '--sbom-format', format], place);
     assert.equal(bill.code, 0, outputOf(bill));
-    const response = await fetch(`${url}/-/api/v1/sbom`, { method: 'POST', body: bill.stdout });
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${url}/-/api/v1/sbom`, { method: 'POST', headers, body: bill.stdout });
     /** @type {{ refused: number, parts: { purl: string, action?: string, findings: { id: string }[] }[] }} */
     const { refused, parts } = JSON.parse(await response.text());
     assert.equal(refused, 1, format);

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newHome, newProject, runCargo } from '@entrepot/fixtures/cargo';
 import { outputOf } from '@entrepot/fixtures/run-command';
@@ -39,9 +39,9 @@ async function measure(bench) {
           launched.push(await bench.launch(id, `resolve-${turn}`, { origin }));
         for (const kind of ['cold', 'warm']) {
           for (const server of rotated(launched, turn)) {
-            await inPlace(bench, server, async (fetchOnce) => {
-              keep(kind, server.id, await observed(origin, server, () => fetchOnce(count)));
-              if (kind === 'warm') keep('known', server.id, await observed(origin, server, () => fetchOnce(count)));
+            await inPlace(bench, server, async (fetchAll) => {
+              keep(kind, server.id, await observed(origin, server, () => fetchAll(count)));
+              if (kind === 'warm') keep('known', server.id, await observed(origin, server, () => fetchAll(count)));
             });
           }
         }
@@ -58,21 +58,28 @@ async function measure(bench) {
 /** A client with nothing of its own at first. */
 async function inPlace(bench, server, use) {
   const folder = await bench.folder();
-  const [home, project] = [join(folder, 'home'), join(folder, 'project')];
-  await newHome(home, { registries: { here: server.index } });
-  await use(async (count) => {
-    const dependencies = directNames()
-      .map((name) => `${name} = { version = "1", registry = "here" }`)
-      .join('\n');
-    // A new project: cargo asks for the index of every crate, with the tags of what it has.
-    await newProject(project, { dependencies });
-    const result = await runCargo(['fetch', '--quiet'], { home, project, timeout: PATIENCE, settings: PATIENT });
-    if (result.code !== 0) throw new Error(`${server.id}: cargo fetch failed: ${outputOf(result)}`);
-    const lock = await readFile(join(project, 'Cargo.lock'), 'utf8');
-    const found = lock.split('[[package]]').length - 2;
-    if (found !== count) throw new Error(`${server.id}: expected ${count} crates, found ${found}`);
-    return result.milliseconds;
-  });
+  try {
+    const place = { home: join(folder, 'home'), project: join(folder, 'project') };
+    await newHome(place.home, { registries: { here: server.index } });
+    await use((count) => fetchOnce(server, place, count));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** @returns the time that it took, in milliseconds */
+async function fetchOnce(server, { home, project }, count) {
+  const dependencies = directNames()
+    .map((name) => `${name} = { version = "1", registry = "here" }`)
+    .join('\n');
+  // A new project: cargo asks for the index of every crate, with the tags of what it has.
+  await newProject(project, { dependencies });
+  const result = await runCargo(['fetch', '--quiet'], { home, project, timeout: PATIENCE, settings: PATIENT });
+  if (result.code !== 0) throw new Error(`${server.id}: cargo fetch failed: ${outputOf(result)}`);
+  const lock = await readFile(join(project, 'Cargo.lock'), 'utf8');
+  const found = lock.split('[[package]]').length - 2;
+  if (found !== count) throw new Error(`${server.id}: expected ${count} crates, found ${found}`);
+  return result.milliseconds;
 }
 
 /** A run with what it cost the server and the origin. */

@@ -9,6 +9,7 @@ const CALLERS: Readonly<Record<Operation['access'], string>> = {
   everybody: 'everybody',
   reader: 'readers',
   administrator: 'administrators',
+  delegate: 'administrators, also of some repositories',
   metrics: '`metrics.token`',
 };
 

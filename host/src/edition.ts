@@ -2,9 +2,11 @@ import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
 import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
 import { EventStreams } from './admin/events-routes.js';
+import { auditSettings } from './container/audit-settings.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
 import {
+  AUDIT,
   ENTRIES,
   GOVERNANCE,
   METRICS,
@@ -14,6 +16,7 @@ import {
   STATISTICS,
   TOKENS,
 } from './container/tokens.js';
+import { auditDenials } from './http/audit-denials.js';
 import { createApp } from './http/app.js';
 import { accessLog, countRequests, Exchanges } from './http/exchange.js';
 import { PROBES } from './http/health-routes.js';
@@ -78,8 +81,9 @@ export class Edition {
       proxies,
       hasProxies: server.trustProxy.length > 0,
     });
+    const audit = root.get(AUDIT);
     const rateLimits = root.get(RATE_LIMITS);
-    const observers = [countRequests(root.get(METRICS)), root.get(STATISTICS).observe];
+    const observers = [countRequests(root.get(METRICS)), root.get(STATISTICS).observe, auditDenials(audit)];
     if (countsBytes(loaded.config)) observers.push((record) => rateLimits.spend(record));
     const probes = [...PROBES, metrics.path];
     if (log.access) observers.push(accessLog(logger, probes));
@@ -94,6 +98,9 @@ export class Edition {
       clock: root.get(CLOCK),
       logger,
       begunAt,
+      onCleaned: ({ repository, looked, removed, bytes }) => {
+        if (removed > 0) audit.changed({ event: 'cleanup-removed', repository, detail: { looked, removed, bytes } });
+      },
     });
     this.#cleanup = cleanup;
     const roots = new RootRefresher({
@@ -193,6 +200,8 @@ export class Edition {
     );
     root.get(GOVERNANCE).begin();
     root.get(STATISTICS).configure(this.loaded.config.statistics);
+    const services = { clock: root.get(CLOCK), logger: root.get(ROOT_LOGGER) };
+    void root.get(AUDIT).configure(auditSettings(this.loaded.config.audit, services));
     this.#unwatch = [
       watchGovernance(metrics, root.get(GOVERNANCE), root.get(CLOCK)),
       watchRoots(metrics, this.#roots),

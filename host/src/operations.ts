@@ -1,3 +1,4 @@
+import { AUDIT_LOG } from './admin/audit-routes.js';
 import { BILL } from './admin/bill-routes.js';
 import { BROWSE } from './admin/browse-operations.js';
 import { CLEANUP } from './admin/cleanup-routes.js';
@@ -7,6 +8,7 @@ import { EXCEPTIONS } from './admin/exception-routes.js';
 import { EXPLAIN_PAGE } from './admin/explain-page.js';
 import { GC } from './admin/gc-routes.js';
 import { JOBS } from './admin/job-routes.js';
+import { KEYS } from './admin/key-operations.js';
 import { POLICY } from './admin/policy-operations.js';
 import { QUARANTINE } from './admin/quarantine-routes.js';
 import { RELOAD } from './admin/reload-route.js';
@@ -32,6 +34,8 @@ export const OPERATIONS: readonly Operation[] = [
   ),
   ...[POLICY, EXCEPTIONS, QUARANTINE, BILL, SCANS].flatMap((group) => Object.values<Operation>(group)),
   EXPLAIN_PAGE,
+  ...Object.values<Operation>(KEYS),
+  AUDIT_LOG,
   ...Object.values<Operation>(ADVISORIES),
   ...Object.values<Operation>(TOKENS),
   OPENAPI,

@@ -3,6 +3,7 @@ import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
 import type { RepositoryEngine } from '@entrepot/core/engine';
 import { adminAccess } from './admin/admin-access.js';
+import { auditRoutes } from './admin/audit-routes.js';
 import { billRoutes } from './admin/bill-routes.js';
 import { browseRoutes } from './admin/browse-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
@@ -12,6 +13,7 @@ import { eventsRoutes, type EventStreams } from './admin/events-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
 import { jobRoutes } from './admin/job-routes.js';
+import { keyRoutes } from './admin/key-routes.js';
 import { policyRoutes } from './admin/policy-routes.js';
 import { quarantineRoutes } from './admin/quarantine-routes.js';
 import { readerGuard } from './admin/reader-guard.js';
@@ -25,12 +27,14 @@ import type { LoadedConfig } from './config/load.js';
 import {
   ACCESS,
   ADMINISTRATION,
+  AUDIT,
   BLOBS,
   DATABASE,
   ENGINE,
   ENTRIES,
   EVENTS,
   GOVERNANCE,
+  KEYS,
   ROOT_LOGGER,
   SPACE,
   STATISTICS,
@@ -38,10 +42,11 @@ import {
 import { SqlEntryBrowser } from './drivers/sql/entry-browser.js';
 import { SqlPackageSearch } from './drivers/sql/package-search.js';
 import { SqlStatisticsReport } from './drivers/sql/statistics-report.js';
+import { SqlKeyStore } from './drivers/sql/key-store.js';
 import { hostVersion } from './host-version.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
 import { originOf } from './http/base-url.js';
-import type { Exchanges } from './http/exchange.js';
+import { clientOf, type Exchanges } from './http/exchange.js';
 import { healthRoutes } from './http/health-routes.js';
 import type { HomeContent } from './http/home-content.js';
 import { homePage } from './http/home-page.js';
@@ -105,7 +110,12 @@ export function serverRoutes(
     { name: 'entries', check: () => entries.check(), checkReading: () => entries.check('read') },
     { name: 'scanners', check: async () => (governance.starting.length > 0 ? ('starting' as const) : undefined) },
   ];
-  const access = adminAccess(administration.get(ADMINISTRATION), senderOf, logger);
+  const access = adminAccess(administration.get(ADMINISTRATION), {
+    senderOf,
+    addressOf: ({ headers, socket }) => clientOf(headers, socket, proxies),
+    audit: root.get(AUDIT),
+    logger,
+  });
   const accesses = served.map(({ scope }) => scope.get(ACCESS));
   const operations = new Operations(
     router,
@@ -113,6 +123,7 @@ export function serverRoutes(
       everybody: OPEN,
       reader: readerGuard(accesses, access),
       administrator: access.guard,
+      delegate: access.guardWithin,
       metrics: metricsGuard(metrics.token),
     },
     logger,
@@ -149,6 +160,14 @@ export function serverRoutes(
   billRoutes(operations, inquiry, clock);
   configurationRoute(operations, loaded);
   if (reload !== undefined) reloadRoute(operations, reload);
+  auditRoutes(operations, root.get(AUDIT), clock);
+  keyRoutes(operations, {
+    keys: root.get(KEYS),
+    store: new SqlKeyStore(root.get(DATABASE)),
+    repositories: served.map(({ plan: { name, loaded } }) => ({ name, pattern: loaded.plugin.names?.pattern })),
+    clock,
+    logger,
+  });
   cleanupRoutes(operations, cleanup);
   rootsRoutes(operations, roots, logger);
   gcRoutes(operations, root.get(SPACE).collection, storage.gc.batchSize);

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientSetup, Logger } from '@entrepot/core';
 import { adminTokenFileOf } from './access/secret-file.js';
-import { needsRestart, restartProblems } from './config/changes.js';
+import { configurationChanges, needsRestart, restartProblems } from './config/changes.js';
 import { ConfigurationError } from './config/configuration-error.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
-import { ADMINISTRATION, ROOT_LOGGER, SPACE } from './container/tokens.js';
+import { ADMINISTRATION, AUDIT, ROOT_LOGGER, SPACE } from './container/tokens.js';
 import { Edition, type EditionOptions } from './edition.js';
 import { createLogger, type SwappableLogger } from './log/logger.js';
 import { clientSetup, describe, urlAt, type HostRepository } from './mount-repositories.js';
@@ -151,6 +151,8 @@ export class ServingHost implements Host {
     if (this.#ending.signal.aborted) return;
     const before = this.#current;
     this.#current = next;
+    const changes = configurationChanges(before.loaded.config, next.loaded.config);
+    this.#options.ground.get(AUDIT).changedByAll({ event: 'configuration-applied', detail: { changes } });
     if (logger !== undefined) this.#options.logger?.swap(logger);
     const retired = before.retire();
     next.begin();

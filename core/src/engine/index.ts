@@ -9,6 +9,7 @@ export { type RequestPlace } from './request/plain-get.js';
 export { type EngineReply, type EngineRequest, type Sender } from './request/request.js';
 export {
   DEFAULT_LIMITS,
+  type ChangeRecord,
   type ConfiguredUpstream,
   type DecisionRecord,
   type DescribedVersion,

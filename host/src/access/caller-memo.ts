@@ -12,12 +12,15 @@ export interface Checked {
   readonly caller: Caller;
   /** When the credentials expire, in milliseconds since the epoch. */
   readonly expiresAt?: number | undefined;
+  /** Whether the result still holds: the key that it rests on may have been revoked. Must cost nothing. Absent: it does. */
+  readonly holds?: (() => boolean) | undefined;
 }
 
 interface Answer {
   readonly checked: Promise<Checked>;
   /** Milliseconds since the epoch. */
   until: number;
+  holds?: Checked['holds'];
 }
 
 /**
@@ -41,7 +44,8 @@ export class CallerMemo {
     const id = createHmac('sha256', this.#key).update(credentials).digest('base64');
     const now = this.#clock.now();
     const known = this.#answers.get(id) ?? this.#refused.get(id);
-    const answer = known !== undefined && now < known.until ? known : this.#ask(id, now, check);
+    const isUsable = known !== undefined && now < known.until && known.holds?.() !== false;
+    const answer = isUsable ? known : this.#ask(id, now, check);
     return (await answer.checked).caller;
   }
 
@@ -56,7 +60,10 @@ export class CallerMemo {
     this.#refused.delete(id);
     this.#answers.set(id, answer);
     answer.checked.then(
-      ({ expiresAt = Infinity }) => (answer.until = Math.min(answer.until, expiresAt)),
+      ({ expiresAt = Infinity, holds }) => {
+        answer.until = Math.min(answer.until, expiresAt);
+        answer.holds = holds;
+      },
       (error: { readonly status?: unknown }) => {
         if (this.#answers.get(id) !== answer) return;
         this.#answers.delete(id);

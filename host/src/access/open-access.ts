@@ -9,6 +9,7 @@ import {
 } from '@entrepot/core';
 import { ConfigurationError, type ConfigurationProblem } from '../config/configuration-error.js';
 import type { IssuerConfig, RepositoryConfig } from '../config/schema.js';
+import type { ApiKeys } from './api-keys.js';
 import { hashOf } from './check-password.js';
 import { HtpasswdFile } from './htpasswd.js';
 import type { JwtVerifier } from './jwt-verifier.js';
@@ -33,6 +34,7 @@ export interface AccessServices {
   readonly logger: Logger;
   readonly transport: Transport;
   readonly tokens: () => RepositoryTokens;
+  readonly keys: () => ApiKeys;
 }
 
 /**
@@ -61,7 +63,7 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
     const fits = names === undefined ? () => true : namesOf(user, names);
     users.set(user, { hash: await hashOf(password), may, fits });
   }
-  const { clock, logger, transport, tokens } = services;
+  const { clock, logger, transport, tokens, keys } = services;
   const htpasswd =
     access.htpasswd === undefined
       ? undefined
@@ -79,6 +81,8 @@ export async function openAccess(plan: AccessPlan, services: AccessServices): Pr
     htpasswd,
     jwt: access.jwt === undefined || verifier === undefined ? undefined : { verifier, config: access.jwt },
     tokens,
+    keys,
+    pattern,
     clock,
   });
 

@@ -1,4 +1,5 @@
 import { EntrepotError, type Access, type Caller } from '@entrepot/core';
+import { KeyCaller } from './key-caller.js';
 import type { IssuedToken, RepositoryTokens } from './repository-tokens.js';
 import type { AccessEntry } from './token-claims.js';
 
@@ -53,7 +54,8 @@ export async function issueToken(
     const fullName = name === undefined ? repository.name : `${repository.name}/${name}`;
     if (granted.length > 0) access.push({ type: 'repository', name: fullName, actions: granted });
   }
-  const subject = [...callers.values()].find(({ name }) => name !== undefined)?.name;
+  const caller = [...callers.values()].find(({ name }) => name !== undefined);
+  const subject = caller instanceof KeyCaller ? caller.subject : caller?.name;
   return await tokens.issue({ subject, access });
 }
 

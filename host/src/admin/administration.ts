@@ -1,8 +1,11 @@
 import { EntrepotError, type Caller, type Clock, type Transport } from '@entrepot/core';
 import { ConfigurationError } from '../config/configuration-error.js';
 import type { AdminConfig } from '../config/schema.js';
+import type { ApiKeys, KnownKey } from '../access/api-keys.js';
 import { CallerMemo, type Checked } from '../access/caller-memo.js';
 import { checkPassword, hashOf, isSameSecret, parseAuthorization } from '../access/check-password.js';
+import { administers } from '../access/key-scopes.js';
+import { keySecretIn } from '../access/key-secret.js';
 import { openVerifier } from '../access/open-access.js';
 import { wordsOf } from '../access/token-claims.js';
 
@@ -13,6 +16,19 @@ export interface Administrator {
    * themselves.
    */
   readonly name?: string | undefined;
+  /** The key that was sent, whose scopes bound what may be done. Absent: everything may be. */
+  readonly key?: KnownKey | undefined;
+}
+
+/** @throws EntrepotError `forbidden` for the bearer of a key without any scope of administration */
+export function requireAdministrator({ name, key }: Administrator): void {
+  if (key === undefined || key.scopes.some(({ may }) => may === 'admin')) return;
+  throw new EntrepotError('forbidden', `Administration: ${name} has no scope with admin`, { code: 'KEY_SCOPE' });
+}
+
+/** Whether somebody may administer a repository as a whole, or, without one, the server. */
+export function mayAdminister({ key }: Administrator, repository?: string): boolean {
+  return key === undefined || key.scopes.some((scope) => administers(scope, repository));
 }
 
 /** Whether the configuration says who may administer. */
@@ -22,7 +38,7 @@ export function isAdministrationNamed({ token, users, jwt }: AdminConfig): boole
 
 const ADMIN: Caller = { may: () => true };
 
-/** Authenticates administrators by the token, the users or the identity provider of the configuration. */
+/** Authenticates administrators by the token, the users or the identity provider of the configuration, or by keys. */
 export interface Administration {
   /**
    * Whether the configuration names no administrator. Then callers of this machine and bearers of the generated token
@@ -32,7 +48,7 @@ export interface Administration {
   /** The `WWW-Authenticate` value for those who must say who they are. */
   readonly challenge: string;
   /**
-   * Authenticates the caller of a request.
+   * Authenticates the caller of a request. The scopes of a key are another question (`mayAdminister`).
    * @throws EntrepotError `unauthorized` for wrong credentials; `forbidden` for a user without the right to administer;
    * `upstream-unavailable` when the identity provider cannot be reached
    */
@@ -41,12 +57,17 @@ export interface Administration {
 
 /**
  * @param services `madeToken` returns the generated token. It is called on the first request, where the configuration
- * names no administrator.
+ * names no administrator. `keys` is called when the first one is sent.
  * @throws ConfigurationError for a key file that cannot be used
  */
 export async function openAdministration(
   config: AdminConfig,
-  { clock, transport, madeToken }: { clock: Clock; transport: Transport; madeToken: () => string },
+  {
+    clock,
+    transport,
+    madeToken,
+    keys,
+  }: { clock: Clock; transport: Transport; madeToken: () => string; keys: () => Pick<ApiKeys, 'require'> },
 ): Promise<Administration> {
   const { jwt } = config;
   const users = new Map<string, { readonly hash: string }>();
@@ -60,6 +81,11 @@ export async function openAdministration(
     trustsLocal,
     challenge: users.size > 0 ? `${bearer}, Basic realm="administration", charset="UTF-8"` : bearer,
     async authenticate(authorization) {
+      const secret = keySecretIn(authorization);
+      if (secret !== undefined) {
+        const key = keys().require(secret);
+        return { name: key.caller, key };
+      }
       const { scheme, credentials } = parseAuthorization(authorization);
       const token = scheme !== 'bearer' ? undefined : trustsLocal ? madeToken() : config.token;
       if (token !== undefined && isSameSecret(credentials, token)) return {};

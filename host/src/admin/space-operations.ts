@@ -63,6 +63,15 @@ const usage = named(
         isFull: z.boolean(),
       }),
     ),
+    projects: z.array(
+      z.object({
+        name: z.string(),
+        repositories: z.array(z.string()),
+        bytes: bytes.describe('Bytes that the entries of its repositories name.'),
+        quota: bytes,
+        isFull: z.boolean(),
+      }),
+    ),
   }),
 );
 

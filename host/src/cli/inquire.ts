@@ -6,6 +6,7 @@ import type { Simulated } from '../policy/simulate.js';
 import type { JudgedBill } from '../policy/judge-bill.js';
 import { apiClient, instant, queryOf, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
+import { printAnswer } from './print-answer.js';
 
 /** Options of the commands that ask a server about policy. Each has those that it needs. */
 export interface InquiryOptions extends ServerOptions {
@@ -25,7 +26,12 @@ export async function explain(subject: string, options: InquiryOptions, context:
   const query = queryOf({ purl, repository: options.repository });
   const answer = await client.ask<{ readonly explanations: readonly Explanation[] }>('GET', `/explain${query}`);
   const lines = answer.explanations.flatMap((explanation) => [...explanationLines(explanation)]);
-  print(answer, lines.length === 0 ? ['no repository of this server serves its ecosystem'] : lines, options, context);
+  printAnswer(
+    answer,
+    lines.length === 0 ? ['no repository of this server serves its ecosystem'] : lines,
+    options,
+    context,
+  );
   return EXIT.ok;
 }
 
@@ -59,7 +65,7 @@ export async function simulate(file: string, options: InquiryOptions, context: C
     return `${action}  ${repository}  ${purl}  ${by.join('; ')}; served ${times} times${whom}`;
   });
   const sum = `${judged} downloads were judged; the policy would refuse ${refused.length} of them`;
-  print(answer, [sum, ...lines], options, context);
+  printAnswer(answer, [sum, ...lines], options, context);
   return EXIT.ok;
 }
 
@@ -80,7 +86,7 @@ export async function check(file: string, options: InquiryOptions, context: Comm
   });
   const rest = unjudged.map((name) => `not judged  ${name}`);
   const sum = `${judged} components were judged; policy refuses ${refused} of them`;
-  print(answer, [...lines, ...rest, sum], options, context);
+  printAnswer(answer, [...lines, ...rest, sum], options, context);
   return refused > 0 ? EXIT.refused : EXIT.ok;
 }
 
@@ -101,23 +107,12 @@ export async function impact(subject: string, options: InquiryOptions, context: 
       `served  ${repository}  ${purl}  ${caller}  ${address}  ${times} times, last ${instant(lastAt)}`,
   );
   const lines = [...kept, ...served];
-  print(answer, lines.length === 0 ? ['no stored copies and no downloads'] : lines, options, context);
+  printAnswer(answer, lines.length === 0 ? ['no stored copies and no downloads'] : lines, options, context);
   return EXIT.ok;
 }
 
 interface ImpactAnswer extends Pick<Impact, 'kept'> {
   readonly downloads: readonly (Impact['downloads'][number] & { readonly purl: string })[];
-}
-
-/** Prints an answer as JSON, or as lines for people. */
-function print(
-  answer: object,
-  lines: readonly string[],
-  { json = false }: InquiryOptions,
-  context: CommandContext,
-): void {
-  if (json) context.write(JSON.stringify(answer, undefined, 2));
-  else for (const line of lines) context.write(line);
 }
 
 function reasonsOf(rules: JudgedBill['parts'][number]['rules']): readonly string[] {

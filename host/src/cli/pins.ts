@@ -1,6 +1,7 @@
 import type { Pin } from '../drivers/sql/pin-store.js';
 import { apiClient, instant, queryOf, type ServerOptions } from './api-client.js';
 import { EXIT, type CommandContext } from './context.js';
+import { printAnswer } from './print-answer.js';
 import { printTable } from './table.js';
 import { whoAmI } from './who-am-i.js';
 
@@ -16,7 +17,7 @@ export async function pin(subject: string, options: PinOptions, context: Command
   const { note, dryRun } = options;
   const client = await apiClient(options, context);
   const made = await client.ask<Pin>('POST', '/pins', { subject, note, dryRun, by: whoAmI(options) });
-  print(
+  printAnswer(
     made,
     [dryRun === true ? `would pin ${made.subject}` : `pinned ${made.subject} (${made.id})`],
     options,
@@ -34,7 +35,7 @@ export async function unpin(which: string, options: PinOptions, context: Command
   if (found === undefined) throw new Error(`there is no pin ${which}; entrepot pins lists those that there are`);
   const query = queryOf({ dryRun: dryRun === true ? 'true' : undefined });
   await client.ask('DELETE', `/pins/${encodeURIComponent(found.id)}${query}`);
-  print(found, [`${dryRun === true ? 'would unpin' : 'unpinned'} ${found.subject}`], options, context);
+  printAnswer(found, [`${dryRun === true ? 'would unpin' : 'unpinned'} ${found.subject}`], options, context);
   return EXIT.ok;
 }
 
@@ -49,11 +50,6 @@ export async function listPins(options: PinOptions, context: CommandContext): Pr
     note,
   ]);
   const table = printTable(['subject', 'id', 'since', 'by', 'note'], rows);
-  print(answer, [rows.length === 0 ? 'nothing is pinned' : table], options, context);
+  printAnswer(answer, [rows.length === 0 ? 'nothing is pinned' : table], options, context);
   return EXIT.ok;
-}
-
-function print(answer: object, lines: readonly string[], { json }: PinOptions, context: CommandContext): void {
-  if (json === true) context.write(JSON.stringify(answer, undefined, 2));
-  else for (const line of lines) context.write(line);
 }

@@ -5,6 +5,7 @@ import { add, addForServer, BY_OPTION, FILE_OPTION, JSON_OPTION, type Run } from
 import { EXIT, type CommandContext } from './context.js';
 import { failureText } from './failure-text.js';
 import { hostVersion } from '../host-version.js';
+import { keyCommands } from './key-commands.js';
 import { spaceCommands } from './space-commands.js';
 
 /**
@@ -80,6 +81,7 @@ function commands(context: CommandContext, run: Run): Command {
   addForServer(program, 'configuration', 'print the configuration in force, without its secrets')
     .option(...JSON_OPTION)
     .action(run(() => import('./configuration.js'), 'configuration'));
+  keyCommands(program, run);
   spaceCommands(program, run);
   policyCommands(program, run);
   exceptionCommands(program, run);

@@ -132,6 +132,7 @@ const PATHS = [
   'log.file',
   'admin.jwt.keyFile',
   'policy.file',
+  'audit.file',
   'repositories.*.tls.cert',
   'repositories.*.tls.key',
   'repositories.*.tls.ca',

@@ -29,9 +29,10 @@ export function plainSecretProblems(written: Fields): ConfigurationProblem[] {
     look(`storage.credentials.${key}`, credentials[key], 'expected ${env:NAME} or ${file:PATH}');
   for (const key of ['accountKey', 'connectionString', 'sasToken'])
     look(`storage.${key}`, fieldsOf(written['storage'])[key], 'expected ${env:NAME} or ${file:PATH}');
-  const { webhooks } = fieldsOf(written['policy']);
-  for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
-    look(`policy.webhooks.${index}.secret`, fieldsOf(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');
+  for (const section of ['policy', 'audit']) {
+    const { webhooks } = fieldsOf(written[section]);
+    for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries())
+      look(`${section}.webhooks.${index}.secret`, fieldsOf(webhook)['secret'], 'expected ${env:NAME} or ${file:PATH}');
   }
   lookAtUsers('admin.users', written['admin']);
   for (const [name, repository] of Object.entries(fieldsOf(written['repositories'])))

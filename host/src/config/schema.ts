@@ -729,17 +729,21 @@ const repositoryPolicySchema = z.strictObject({
 /** Policy settings of one repository that differ from the server's. */
 export type RepositoryPolicyConfig = z.output<typeof repositoryPolicySchema>;
 
-const webhookSchema = z.strictObject({
+const webhookKeys = {
   url: httpUrl({ credentials: false }).describe('Where events are posted to, as JSON.'),
   secret: optional(z.string().min(16, { error: 'expected a secret of at least 16 characters' })).describe(
     'The key of `Entrepot-Signature` (HMAC-SHA256 of the body). A secret: `${env:…}` or `${file:…}`.',
   ),
+  allowPrivate: flag(false).describe('Whether its address may be one of this machine or of a private network.'),
+};
+
+const webhookSchema = z.strictObject({
+  ...webhookKeys,
   events: z
     .array(z.enum(['denied', 'held', 'newly-vulnerable', 'exception-ending']))
     .min(1, { error: 'expected at least one event' })
     .default(['denied', 'held', 'newly-vulnerable', 'exception-ending'])
     .describe('Which events are posted.'),
-  allowPrivate: flag(false).describe('Whether its address may be one of this machine or of a private network.'),
 });
 
 const serverWebhookSchema = webhookSchema.extend({
@@ -805,6 +809,28 @@ export type ScannerConfig = z.output<typeof scannerSchema>;
 
 /** The keys that every scanner has. The other ones are options of its plugin. */
 export const COMMON_SCANNER_KEYS: readonly string[] = Object.keys(scannerKeys);
+
+const auditSchema = z.strictObject({
+  keepChanges: prefault(age(), '365d').describe('How long records of changes are kept.'),
+  keepDenials: prefault(age(), '30d').describe('How long records of denials are kept.'),
+  maxRecords: z
+    .int()
+    .min(1_000)
+    .max(10_000_000)
+    .default(500_000)
+    .describe('The most records that are kept, of changes and of denials each: the newest.'),
+  file: optional(text).describe(
+    'A file that records are also appended to, one JSON object a line. Opened anew for each batch, so that it can be rotated. Left out: none.',
+  ),
+  webhooks: z
+    .array(z.strictObject(webhookKeys))
+    .max(10)
+    .default([])
+    .describe('Webhooks that records are also posted to, as `{ event: audit, records }`.'),
+});
+
+/** The audit log: its bounds, and where else it goes. */
+export type AuditConfig = z.output<typeof auditSchema>;
 
 const adminSchema = z.strictObject({
   token: optional(
@@ -991,6 +1017,7 @@ export const configSchema = z.strictObject({
   statistics: prefault(statisticsSchema, {}).describe('Statistics of requests, in the database.'),
   log: prefault(logSchema, {}).describe('Logging.'),
   admin: prefault(adminSchema, {}).describe('Administration of the server.'),
+  audit: prefault(auditSchema, {}).describe('The audit log of changes and denials.'),
   policy: optional(policySchema).describe('Which versions are allowed. Left out: all.'),
   webhooks: z.array(serverWebhookSchema).max(10).default([]).describe('Webhooks for events of all kinds.'),
   scanners: z.array(scannerSchema).max(20).default([]).describe('Scanners of versions and their bytes.'),

@@ -1,6 +1,7 @@
 import { CLOCK, TRANSPORT, type Token } from '@entrepot/core';
 import { RateLimits } from '../access/rate-limits.js';
 import { RepositoryTokens } from '../access/repository-tokens.js';
+import { auditing } from '../audit/observe.js';
 import { isAdministrationNamed, openAdministration } from '../admin/administration.js';
 import { adminTokenFileOf, readOrMakeSecret, secretFileOf } from '../access/secret-file.js';
 import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/schema.js';
@@ -16,6 +17,7 @@ import { Scope } from './scope.js';
 import {
   ADMIN_TOKEN,
   ADMINISTRATION,
+  AUDIT,
   BLOBS,
   CLUSTER,
   DATABASE,
@@ -23,6 +25,7 @@ import {
   EVENTS,
   GOVERNANCE,
   HOT_CACHE,
+  KEYS,
   METRICS,
   NOTICES,
   OBSERVER,
@@ -50,8 +53,8 @@ async function openGovernance(
 ): Promise<Governance> {
   const opened = await openScanners(root, scanners);
   const transport = openTransport(DEFAULT_TRANSPORT);
-  const { events: hub, logger } = services;
-  const called = new Webhooks({ hub, logger, transport, webhooks: [...(policy?.webhooks ?? []), ...webhooks] });
+  const { events: hub, logger, clock } = services;
+  const called = new Webhooks({ hub, logger, clock, transport, webhooks: [...(policy?.webhooks ?? []), ...webhooks] });
   const places = policiesOf(repositories);
   const governance = new Governance({
     ...services,
@@ -77,6 +80,8 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
   EVENTS,
   SPACE,
   STATISTICS,
+  KEYS,
+  AUDIT,
   HOT_CACHE,
   CLUSTER,
   STORAGE,
@@ -96,18 +101,21 @@ export function createRootScope(
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   root.open(
     GOVERNANCE,
-    { ...stores, database: DATABASE, notices: NOTICES, events: EVENTS, space: SPACE },
-    async ({ space, ...services }) =>
+    { ...stores, database: DATABASE, notices: NOTICES, events: EVENTS, space: SPACE, keys: KEYS },
+    async ({ space, keys, ...services }) =>
       openGovernance(root, { policy, webhooks, repositories }, governed, {
         ...services,
-        onChanges: (changes) => space.purging.noteChanges(changes),
+        onChanges: async (changes) => {
+          if (governed.role === 'server') await keys.noteChanges(changes);
+          await space.purging.noteChanges(changes);
+        },
       }),
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(RATE_LIMITS, { clock: CLOCK }, ({ clock }) => new RateLimits(server.rateLimit, repositories, clock));
-  const observers = { metrics: METRICS, governance: GOVERNANCE, statistics: STATISTICS, events: EVENTS };
-  root.single(OBSERVER, observers, ({ metrics, governance, statistics, events }) =>
-    tellingObserver(events, statistics.observer(governance.journal.observer(metrics))),
+  const observers = { metrics: METRICS, governance: GOVERNANCE, statistics: STATISTICS, events: EVENTS, audit: AUDIT };
+  root.single(OBSERVER, observers, ({ metrics, governance, statistics, events, audit }) =>
+    tellingObserver(events, statistics.observer(auditing(governance.journal.observer(metrics), audit))),
   );
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;
@@ -140,7 +148,7 @@ export function createAdministrationScope(root: Scope, config: AdminConfig): Sco
   const scope = root.child('administration');
   scope.single(TRANSPORT, {}, () => openTransport(DEFAULT_TRANSPORT));
   scope.open(ADMINISTRATION, { clock: CLOCK, transport: TRANSPORT }, (services) =>
-    openAdministration(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN) }),
+    openAdministration(config, { ...services, madeToken: () => root.get(ADMIN_TOKEN), keys: () => root.get(KEYS) }),
   );
   return scope;
 }

@@ -1,12 +1,17 @@
 import { CLOCK, systemClock, type Logger } from '@entrepot/core';
 import { createSharedStorage } from '@entrepot/core/engine';
+import { ApiKeys } from '../access/api-keys.js';
+import { AuditLog } from '../audit/audit-log.js';
 import { Cluster, clusterPlace } from '../cluster/cluster.js';
 import type { Config } from '../config/schema.js';
 import { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
+import { SqlAuditStore } from '../drivers/sql/audit-store.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
+import { SqlKeyStore } from '../drivers/sql/key-store.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
 import { SqlStatisticsStore } from '../drivers/sql/statistics-store.js';
 import type { SpaceObserver } from '../space/space.js';
+import type { Collected } from '../space/collector.js';
 import { joinStores } from '../space/belonging.js';
 import { EventHub } from '../events/event-hub.js';
 import type { Heal } from '../space/healer.js';
@@ -15,12 +20,14 @@ import { openHotCache } from './open-hot-cache.js';
 import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
 import {
+  AUDIT,
   BLOBS,
   CLUSTER,
   DATABASE,
   ENTRIES,
   EVENTS,
   HOT_CACHE,
+  KEYS,
   METRICS,
   NOTICES,
   ROOT_LOGGER,
@@ -65,14 +72,31 @@ export function createGroundScope(
     { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER },
     async ({ database, ...services }) => new Statistics({ ...services, store: new SqlStatisticsStore(database) }),
   );
-  const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
-  ground.open(SPACE, { ...stores, database: DATABASE, metrics: METRICS, events: EVENTS }, async (opened) => {
-    const { metrics, events, ...services } = opened;
-    await joinStores(new SqlMetaStore(services.database), services.blobs);
-    const heal: Heal = async (entry, signal) => await space.engine(entry.repository)?.heal?.(entry, signal);
-    const space = spaceOf({ storage }, new Map(), { ...services, heal, observer: spaceObserver(metrics, events) });
-    return space;
+  ground.open(KEYS, { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER }, async ({ database, ...services }) => {
+    const keys = new ApiKeys({ ...services, store: new SqlKeyStore(database) });
+    if (role === 'server') keys.start();
+    return keys;
   });
+  ground.open(AUDIT, { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER }, async ({ database, ...services }) => {
+    const audit = new AuditLog({ ...services, store: new SqlAuditStore(database) });
+    if (role === 'server') audit.start();
+    return audit;
+  });
+  const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
+  ground.open(
+    SPACE,
+    { ...stores, database: DATABASE, metrics: METRICS, events: EVENTS, audit: AUDIT },
+    async ({ audit, metrics, events, ...services }) => {
+      const observer = spaceObserver(metrics, events);
+      await joinStores(new SqlMetaStore(services.database), services.blobs);
+      const heal: Heal = async (entry, signal) => await space.engine(entry.repository)?.heal?.(entry, signal);
+      const onCollected = (detail: Collected): void => {
+        if (detail.deleted.blobs > 0) audit.changed({ event: 'gc-collected', detail: { ...detail } });
+      };
+      const space = spaceOf({ storage }, new Map(), { ...services, heal, observer, onCollected });
+      return space;
+    },
+  );
   const cached = { database: DATABASE, space: SPACE, metrics: METRICS, clock: CLOCK, logger: ROOT_LOGGER };
   ground.open(HOT_CACHE, cached, (services) => openHotCache(cache, services));
   ground.open(

@@ -54,7 +54,7 @@ export async function openNotices(metadata: Config['metadata'], options: Notices
 export function spaceOf(
   { storage }: Pick<Config, 'storage'>,
   repositories: SpaceOptions['repositories'],
-  services: Pick<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger' | 'heal' | 'observer'>,
+  services: Pick<SpaceOptions, 'database' | 'blobs' | 'clock' | 'logger' | 'heal' | 'observer' | 'onCollected'>,
 ): Space {
   const { maxBytes, gc, verify } = storage;
   const reserve = storage.backend === 'filesystem' ? storage.reserve : 0;

@@ -25,6 +25,7 @@ import {
   ENTRIES,
   HOT_CACHE,
   GOVERNANCE,
+  KEYS,
   OBSERVER,
   POLICY,
   PROTOCOL,
@@ -52,7 +53,7 @@ export function createRepositoryScope(root: Scope, plan: RepositoryPlan, grace: 
   );
   scope.single(TRANSPORT, {}, () => openTransport(plan.config.transport));
   scope.open(ACCESS, { clock: CLOCK, logger: LOGGER, transport: TRANSPORT }, (services) =>
-    openAccess(plan, { ...services, tokens: () => scope.get(TOKENS) }),
+    openAccess(plan, { ...services, tokens: () => scope.get(TOKENS), keys: () => scope.get(KEYS) }),
   );
   scope.single(
     ENGINE,

@@ -1,8 +1,10 @@
 import { createToken, type Access, type BlobStore, type EntryIndex, type HotCache, type Logger } from '@entrepot/core';
 import { type Protocol, type EngineObserver, type RepositoryEngine, type SharedStorage } from '@entrepot/core/engine';
 import type { Administration } from '../admin/administration.js';
+import type { ApiKeys } from '../access/api-keys.js';
 import type { RateLimits } from '../access/rate-limits.js';
 import type { RepositoryTokens } from '../access/repository-tokens.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { Notices } from '../drivers/sql/notices.js';
@@ -35,6 +37,10 @@ export const SPACE = createToken<Space, 'root'>('host-space', 'root');
 export const CLUSTER = createToken<Cluster | undefined, 'root'>('host-cluster', 'root');
 export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root');
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
+/** Who changed what, and who was refused. */
+export const AUDIT = createToken<AuditLog, 'root'>('host-audit', 'root');
+/** The keys of callers. */
+export const KEYS = createToken<ApiKeys, 'root'>('host-keys', 'root');
 /** There only where a repository has `access` configured. */
 export const TOKENS = createToken<RepositoryTokens, 'root'>('host-tokens', 'root');
 

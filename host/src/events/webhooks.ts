@@ -1,27 +1,40 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Logger, Transport } from '@entrepot/core';
+import type { Clock, Logger, Transport } from '@entrepot/core';
+import type { EventName } from '../config/event-names.js';
 import type { WebhookConfig } from '../config/schema.js';
-import { printEvent, type EventHub, type ServerEvent } from './event-hub.js';
+import type { AuditRecord } from '../drivers/sql/audit-store.js';
+import { printEvent, type EventHub } from './event-hub.js';
+
+/** A webhook, of policy or of the audit log. */
+export interface Webhook extends Omit<WebhookConfig, 'events'> {
+  readonly events: readonly PostedName[];
+}
 
 export interface WebhooksOptions {
-  readonly webhooks: readonly WebhookConfig[];
-  readonly hub: EventHub;
+  readonly webhooks: readonly Webhook[];
+  /** Absent: nothing but what is given is posted. */
+  readonly hub?: EventHub | undefined;
+  readonly clock: Clock;
   readonly transport: Transport;
   readonly logger: Logger;
 }
 
 interface Queue {
-  readonly webhook: WebhookConfig;
+  readonly webhook: Webhook;
   readonly waiting: string[];
   running: boolean;
 }
+
+type PostedName = EventName | 'audit';
 
 /** The most waiting events of one webhook. More are dropped. */
 const MAX_WAITING = 1_000;
 /** Milliseconds before each attempt after the first. After the last one the event is dropped. */
 const DELAYS = [1_000, 10_000, 60_000];
 const TIMEOUT = 10_000;
+/** The most records of the audit log in one event. */
+const MAX_RECORDS = 100;
 
 /** Posts events to the webhooks of the configuration. Each webhook gets one event at a time, with retries. */
 export class Webhooks {
@@ -37,12 +50,23 @@ export class Webhooks {
 
   /** Begins to listen. */
   begin(): void {
-    if (this.#queues.length > 0) this.#unlisten = this.#options.hub.listen((event) => this.#tell(event));
+    const { hub } = this.#options;
+    if (this.#queues.length > 0 && hub !== undefined)
+      this.#unlisten = hub.listen((event) => this.#tell(event.event, () => printEvent(event, true)));
   }
 
   /** Leaves further events to another one; waiting ones are posted. */
   retire(): void {
     this.#unlisten();
+  }
+
+  /** Tells of what was written to the audit log. */
+  audited(records: readonly AuditRecord[]): void {
+    const at = new Date(this.#options.clock.now()).toISOString();
+    for (let from = 0; from < records.length; from += MAX_RECORDS) {
+      const part = records.slice(from, from + MAX_RECORDS);
+      this.#tell('audit', () => JSON.stringify({ id: randomUUID(), event: 'audit', at, records: part }));
+    }
   }
 
   /** Stops; waiting events are lost. */
@@ -52,19 +76,19 @@ export class Webhooks {
     await this.#options.transport.dispose();
   }
 
-  #tell(event: ServerEvent): void {
+  #tell(event: PostedName, print: () => string): void {
     const { logger } = this.#options;
     let body: string | undefined;
     for (const queue of this.#queues) {
-      if (!queue.webhook.events.includes(event.event)) continue;
+      if (!queue.webhook.events.includes(event)) continue;
       if (queue.waiting.length >= MAX_WAITING) {
         logger.warn(
-          { webhook: new URL(queue.webhook.url).host, event: event.event },
+          { webhook: new URL(queue.webhook.url).host, event },
           'too many events wait for a webhook: one is lost',
         );
         continue;
       }
-      body ??= printEvent(event, true);
+      body ??= print();
       queue.waiting.push(body);
       if (!queue.running) void this.#drain(queue);
     }
@@ -82,7 +106,7 @@ export class Webhooks {
     }
   }
 
-  async #post({ url, secret, allowPrivate }: WebhookConfig, body: string): Promise<void> {
+  async #post({ url, secret, allowPrivate }: Webhook, body: string): Promise<void> {
     const { transport, logger } = this.#options;
     const signature = secret === undefined ? undefined : createHmac('sha256', secret).update(body).digest('hex');
     for (let attempt = 0; ; attempt += 1) {

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type KoaRouter from '@koa/router';
 import { EntrepotError, type Logger } from '@entrepot/core';
@@ -67,7 +67,7 @@ export function createApp(options: AppOptions): RequestListener {
       else if (passed.length <= LONGEST_LOOP && !passed.includes(OWN_NAME)) passedThrough.run(passed, dispatch);
       else throw loopDetected();
     } catch (error) {
-      answerError(error, response, logger);
+      refuse(error, request.url ?? '', response, logger);
     }
 
     function dispatch(): void {
@@ -94,6 +94,12 @@ export function createApp(options: AppOptions): RequestListener {
   }
 }
 
+/** Answers an error, below the server's own paths as all of its operations do. */
+function refuse(error: unknown, path: string, response: ServerResponse, logger: Logger): void {
+  if (path.startsWith(OWN_PATHS)) answerProblem(error, response, logger);
+  else answerError(error, response, logger);
+}
+
 function methodNotAllowed(allowed: string): EntrepotError {
   const headers = { Allow: allowed };
   return new EntrepotError('method-not-allowed', `Method: expected one of ${allowed}`, { headers });
@@ -112,8 +118,7 @@ function serverPages(router: KoaRouter, logger: Logger): RequestListener {
       if (ctx.status === 405 || ctx.status === 501) throw methodNotAllowed(ctx.response.get('Allow'));
     } catch (error) {
       ctx.respond = false;
-      if (ctx.path.startsWith(OWN_PATHS)) answerProblem(error, ctx.res, logger);
-      else answerError(error, ctx.res, logger);
+      refuse(error, ctx.path, ctx.res, logger);
     }
   });
   app.use(router.routes());

@@ -93,10 +93,7 @@ export class Exchanges {
       status: 0,
       bytes: 0,
       duration: 0,
-      client:
-        headers['x-forwarded-for'] === undefined
-          ? socket.remoteAddress
-          : forwardedClient(headers['x-forwarded-for'], socket.remoteAddress, this.#proxies),
+      client: clientOf(headers, socket, this.#proxies),
       repository: undefined,
       outcome: undefined,
       aborted: false,
@@ -120,6 +117,16 @@ export class Exchanges {
     });
     return exchange;
   }
+}
+
+/** The address of the client that sent a request. @param proxies whose `X-Forwarded-For` is believed */
+export function clientOf(
+  headers: IncomingMessage['headers'],
+  { remoteAddress }: Pick<IncomingMessage['socket'], 'remoteAddress'>,
+  proxies: TrustedProxies,
+): string | undefined {
+  const forwarded = headers['x-forwarded-for'];
+  return forwarded === undefined ? remoteAddress : forwardedClient(forwarded, remoteAddress, proxies);
 }
 
 /** The last address that is not a trusted proxy's. Addresses before it may be forged by the client. */

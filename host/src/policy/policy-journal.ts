@@ -53,7 +53,7 @@ export class PolicyJournal {
   }
 
   /** The observer of the engines: counts their events by `metrics`, and records decisions. */
-  observer(metrics: Required<Omit<EngineObserver, 'kept'>>): EngineObserver {
+  observer(metrics: Required<Omit<EngineObserver, 'kept' | 'changed'>>): EngineObserver {
     return {
       upstreamAnswered: (...facts) => metrics.upstreamAnswered(...facts),
       received: (...facts) => metrics.received(...facts),

@@ -33,6 +33,8 @@ export interface CleanupOptions {
   readonly logger: Logger;
   /** When the process began, as `startOf` its clock. */
   readonly begunAt: number;
+  /** Told of each repository that was cleaned up, unless nothing was to be removed. Must not throw. */
+  readonly onCleaned?: ((report: CleanupReport) => void) | undefined;
 }
 
 /** The zero of the monotonic clock; milliseconds since the epoch. */
@@ -130,6 +132,7 @@ export class Cleanup {
         await cleanRepository(target, report, { dryRun, pins, clock, logger, signal });
         const { repository, looked, removed, bytes, refused } = report;
         logger.info({ repository, dryRun, looked, removed, bytes, ...refused }, 'cleaned up');
+        if (!dryRun) this.#options.onCleaned?.(report);
       }
       run.running = false;
     });

@@ -26,6 +26,8 @@ export interface CollectionServices {
   readonly clock: Clock;
   readonly logger: Logger;
   collect(options: Partial<CollectOptions>): Promise<Collected>;
+  /** Told of each run in the background. Must not throw. */
+  readonly onCollected?: ((report: Collected) => void) | undefined;
 }
 
 /** Collects in the background, one process at a time, and when an administrator asks for it. */
@@ -54,6 +56,7 @@ export class Collection {
       const signal = AbortSignal.any([this.#stopping.signal, lease.signal]);
       const report = await this.#services.collect({ signal });
       logger.info({ ...report }, 'blobs that nobody needs were collected');
+      this.#services.onCollected?.(report);
     } finally {
       await lease.release();
     }

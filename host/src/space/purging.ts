@@ -68,7 +68,7 @@ export class Purging {
   }
 
   /** Forgets what other processes may have purged. */
-  async noteChanges({ purges }: ChangeCounts): Promise<void> {
+  async noteChanges({ purges }: Pick<ChangeCounts, 'purges'>): Promise<void> {
     const isNews = this.#known !== undefined && purges !== this.#known;
     this.#known = purges;
     if (isNews) await this.#parts.memory.forgetAll();

@@ -54,6 +54,8 @@ export interface SpaceOptions {
   /** Absent: no repository is served here. */
   readonly heal?: Heal | undefined;
   readonly observer?: SpaceObserver | undefined;
+  /** Told of each collection in the background. */
+  readonly onCollected?: ((report: Collected) => void) | undefined;
 }
 
 /** Told of what becomes of blobs, and of room that is missing. */
@@ -133,7 +135,7 @@ export class Space {
       release: () => this.#catalogue.flush(),
     });
     const collect = (asked: Partial<CollectOptions>): Promise<Collected> => this.collect(asked);
-    this.collection = new Collection({ leases: this.leases, clock, logger, collect });
+    this.collection = new Collection({ leases: this.leases, clock, logger, collect, onCollected: options.onCollected });
     this.verification = new Verification(
       {
         ...options,

@@ -44,7 +44,7 @@ it('deletes what nothing points at, and tells how much', async () => {
 
 it.each([
   ['{"dry":true}', 'dry: unknown key; expected dryRun, reconcile, force, batchSize'],
-  ['{"force":"yes"}', 'force: Invalid input: expected boolean, received string'],
+  ['{"force":"yes"}', 'force: expected true or false'],
   ['{"batchSize":1}', 'batchSize: expected a whole number from 10 to 10000'],
 ])('refuses %s', async (form, message) => {
   const ask = await open();

@@ -90,7 +90,7 @@ describe('commands for a running server', () => {
       errors: 'entrepot: expires: expected at most 90d from now',
     });
     expect((await run('explain', 'demo')).errors).toBe(
-      'entrepot: expected a package URL such as pkg:npm/lodash@4.17.20',
+      'entrepot: purl: expected a package URL such as pkg:npm/lodash@4.17.21',
     );
     const process = new TestProcess('/');
     expect(await process.run('explain', PURL, '--server', 'http://127.0.0.1:1')).toBe(1);

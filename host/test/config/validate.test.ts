@@ -49,6 +49,7 @@ describe('defaults', () => {
       },
       log: { level: 'info', format: 'auto', access: true },
       admin: { users: {} },
+      audit: { keepChanges: 31_536_000_000, keepDenials: 2_592_000_000, maxRecords: 500_000, webhooks: [] },
       webhooks: [],
       scanners: [],
       plugins: [],
@@ -83,7 +84,12 @@ describe('defaults', () => {
       cache: {},
       coldRange: 'auto',
       requireIntegrity: false,
-      limits: { maxDocumentBytes: 268_435_456, maxArtifactBytes: Infinity, maxRequestBytes: 4_194_304 },
+      limits: {
+        maxDocumentBytes: 268_435_456,
+        maxArtifactBytes: Infinity,
+        maxRequestBytes: 4_194_304,
+        fetchQueueTimeout: 60_000,
+      },
       options: {},
     });
   });
@@ -143,7 +149,7 @@ describe('problems', () => {
     [
       'an unknown key that resembles none',
       { log: { colour: true } },
-      ['log.colour: unknown key; known here: level, format, access'],
+      ['log.colour: unknown key; known here: level, format, file, access'],
     ],
     ['an unknown key of a driver', { storage: { pth: 'x' } }, ['storage.pth: unknown key; did you mean path?']],
     [

@@ -104,7 +104,7 @@ describe('a bill of materials', () => {
 
   it.each([
     ['no JSON', 'bomFormat: CycloneDX', 'expected JSON'],
-    ['nothing', 'null', 'expected CycloneDX or SPDX 2 as JSON'],
+    ['nothing', 'null', 'expected an object'],
     ['SPDX 3', '{"spdxVersion":"SPDX-3.0"}', 'expected CycloneDX or SPDX 2 as JSON: spdxVersion'],
     ['components that are none', '{"bomFormat":"CycloneDX","components":{}}', 'expected CycloneDX as JSON: components'],
     ['too many parts', JSON.stringify(cycloneDx(...Array.from({ length: 20_001 }, () => ({})))), 'at most 20000 parts'],

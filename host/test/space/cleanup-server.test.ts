@@ -107,9 +107,9 @@ describe('cleanup at a server', () => {
     expect((await send('POST', '/-/api/v1/cleanup', { dryRun: false })).status).toBe(401);
     for (const [form, expected] of [
       [{}, 'dryRun: expected true or false'],
-      ['', 'dryRun: expected true or false'],
+      ['', 'Body: expected application/json, found none'],
       [{ dryRun: 'yes' }, 'dryRun: expected true or false'],
-      [{ dryRun: false, repository: 5 }, 'repository: expected the name of a repository'],
+      [{ dryRun: false, repository: 5 }, 'repository: expected a text'],
       [{ dryRun: false, repo: 'charts' }, 'repo: unknown key'],
     ] as const) {
       const { status, text } = await cleanup(form);

@@ -194,29 +194,28 @@ describe('what other processes purge', () => {
     const opened = await openSpace();
     const other = await openSpace({ root: opened.root, clock: opened.clock });
     await opened.put('proxy', 'a', 'a');
-    const counts = { exceptions: 0, quarantine: 0, reports: 0 };
     const forgotten: unknown[] = [];
     const engine = { forget: async (what?: Forgotten) => void forgotten.push(what) };
     other.space.serve(new Map(), new Map([['proxy', engine]]));
-    await other.space.purging.noteChanges({ ...counts, purges: 0 });
+    await other.space.purging.noteChanges({ purges: 0 });
     expect(await other.storage.entries.find('proxy', 'a')).toBeDefined();
     await purge(opened, parseSelector('proxy/a'));
     expect(other.storage.entries.peek('proxy', 'a')).toBeDefined();
-    await other.space.purging.noteChanges({ ...counts, purges: 1 });
+    await other.space.purging.noteChanges({ purges: 1 });
     expect(other.storage.entries.peek('proxy', 'a')).toBeUndefined();
     expect(forgotten).toEqual([undefined]);
-    await other.space.purging.noteChanges({ ...counts, purges: 1 });
+    await other.space.purging.noteChanges({ purges: 1 });
     expect(forgotten).toEqual([undefined]);
   });
 
   it('is not mixed up with purges of its own', async () => {
     const opened = await openSpace();
     const { put, space, storage } = opened;
-    await space.purging.noteChanges({ exceptions: 0, quarantine: 0, reports: 0, purges: 0 });
+    await space.purging.noteChanges({ purges: 0 });
     await put('proxy', 'a', 'a');
     await put('proxy', 'b', 'b');
     await purge(opened, parseSelector('proxy/a'));
-    await space.purging.noteChanges({ exceptions: 0, quarantine: 0, reports: 0, purges: 1 });
+    await space.purging.noteChanges({ purges: 1 });
     expect(storage.entries.peek('proxy', 'b')).toBeDefined();
   });
 });

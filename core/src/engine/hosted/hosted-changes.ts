@@ -132,6 +132,14 @@ export function createHostedChanges({ definition, services, judge }: ReplyParts)
         await requireAbsent(create);
         return undefined;
       }
+      services.observer?.changed?.({
+        repository: name,
+        class: upload.class,
+        created: create.map(({ key }) => key),
+        replaced: replace.map(({ key }) => key),
+        removed: remove,
+        context,
+      });
     }
     const reply = change.reply ?? defaultReply(context.request, upload, kept, put);
     return changeReply(definition, context.request, upload.class, reply);

@@ -154,6 +154,20 @@ export interface EngineObserver {
   integrityFailed(repository: string): void;
   /** Policy decided on a request for an artifact. Called for each of them, before the reply. */
   decided?(record: DecisionRecord): void;
+  /** A client has changed a hosted repository. Called after each change, before the reply. */
+  changed?(record: ChangeRecord): void;
+}
+
+/** A change of a hosted repository that was carried out. */
+export interface ChangeRecord {
+  readonly repository: string;
+  /** The class of the change. */
+  readonly class: string;
+  /** Keys of entries. */
+  readonly created: readonly string[];
+  readonly replaced: readonly string[];
+  readonly removed: readonly string[];
+  readonly context: RequestContext;
 }
 
 /** A document's description of one version. */

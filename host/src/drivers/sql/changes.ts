@@ -9,6 +9,7 @@ const NAMES = {
   quarantine: '-/quarantine',
   reports: '-/reports',
   purges: '-/purges',
+  keys: '-/keys',
 } as const;
 
 export type Changed = keyof typeof NAMES;
@@ -18,7 +19,7 @@ export type ChangeCounts = Readonly<Record<Changed, number>>;
 
 /** The channel of notices that something has changed; the payload is its name. Reports are too many for that. */
 export const CHANGES = 'entrepot_changes';
-const NOTICED: ReadonlySet<Changed> = new Set(['exceptions', 'quarantine', 'purges']);
+const NOTICED: ReadonlySet<Changed> = new Set(['exceptions', 'quarantine', 'purges', 'keys']);
 
 /** The channel of notices of the revisions of repositories; the payload is `<revision> <repository>`. */
 const REVISIONS = 'entrepot_revisions';
@@ -78,5 +79,6 @@ export async function readChanges(database: Kysely<Schema>): Promise<ChangeCount
     quarantine: counts.get(NAMES.quarantine) ?? 0,
     reports: counts.get(NAMES.reports) ?? 0,
     purges: counts.get(NAMES.purges) ?? 0,
+    keys: counts.get(NAMES.keys) ?? 0,
   };
 }

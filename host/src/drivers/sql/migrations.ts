@@ -82,6 +82,26 @@ export const MIGRATIONS: Readonly<Record<string, readonly Statement[]>> = {
       address text, outcome text)`,
     'create index flights_until on flights (until)',
   ],
+  // Keys of callers. Those that were revoked stay for a while, so that other processes see it.
+  '0010-keys': [
+    `create table keys (
+      id text not null primary key, hash text not null, name text not null, scopes text not null, note text,
+      created_at integer not null, created_by text, expires_at integer,
+      revoked_at integer, used_at integer, change integer not null,
+      constraint keys_hash unique (hash))`,
+    'create index keys_name on keys (name)',
+    'create index keys_change on keys (change)',
+  ],
+  // Changes and denials. Ids begin with the time, so that they are in its order.
+  '0011-audit': [
+    `create table audit (
+      id text not null primary key, kind text not null, event text not null,
+      at integer not null, last_at integer not null, times integer not null,
+      actor text, address text, repository text, subject text, detail text)`,
+    'create index audit_kind on audit (kind, id)',
+    'create index audit_actor on audit (actor, id)',
+    'create index audit_repository on audit (repository, id)',
+  ],
   // What is kept can be searched for by name.
   '0012-search': SEARCH,
   // What was asked for and answered, by day; and the last batch of numbers that each process has added to it.

@@ -168,6 +168,8 @@ export interface Schema {
   statistics: StatisticsTable;
   /** The last batch that each process has added to `statistics`, and when. */
   statistics_writers: { writer: string; batch: number; at: number };
+  keys: KeyTable;
+  audit: AuditTable;
 }
 
 /**
@@ -233,4 +235,41 @@ export interface PinTable {
   made_at: number;
   made_by: string | null;
   note: string | null;
+}
+
+/** A key of callers. Times are milliseconds since the epoch. */
+export interface KeyTable {
+  id: string;
+  /** SHA-256 of the secret, in hexadecimal digits. */
+  hash: string;
+  name: string;
+  /** JSON. */
+  scopes: string;
+  note: string | null;
+  created_at: number;
+  created_by: string | null;
+  expires_at: number | null;
+  /** NULL: it is in force until it expires. */
+  revoked_at: number | null;
+  /** When it was last used, give or take ten minutes. NULL: not yet. */
+  used_at: number | null;
+  /** The count of changes of keys at which it was put. */
+  change: number;
+}
+
+/** A change, or denials of one minute that are equal. Times are milliseconds since the epoch. */
+export interface AuditTable {
+  /** Begins with the time. */
+  id: string;
+  kind: string;
+  event: string;
+  at: number;
+  last_at: number;
+  times: number;
+  actor: string | null;
+  address: string | null;
+  repository: string | null;
+  subject: string | null;
+  /** JSON. */
+  detail: string | null;
 }

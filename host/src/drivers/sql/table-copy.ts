@@ -27,6 +27,8 @@ const KEYS: { readonly [Name in Copied]: readonly (keyof Schema[Name] & string)[
   statistics: ['day', 'repository', 'dimension', 'name'],
   statistics_writers: ['writer'],
   pins: ['id'],
+  keys: ['id'],
+  audit: ['id'],
   hands: ['scope'],
   meta: ['name'],
 };

@@ -11,6 +11,7 @@ const SCHEMES: Readonly<Record<Operation['access'], readonly Part[]>> = {
   everybody: [],
   reader: [{}, { bearer: [] }, { basic: [] }],
   administrator: [{ bearer: [] }, { basic: [] }],
+  delegate: [{ bearer: [] }, { basic: [] }],
   metrics: [{}, { bearer: [] }],
 };
 
@@ -43,16 +44,22 @@ export function openApiOf(operations: readonly Operation[], version: string, bas
   };
 }
 
+/** Answered before it is known what a request is for, and without a body. */
+const BARE = 431;
+/** The statuses of targets that are too long. */
+const TOO_LONG = [414, BARE];
+
 /** The statuses of errors that an operation may answer with, but for those of the server: 5XX. */
 export function errorStatuses({ access, parameters, query, body, errors = [] }: Operation): readonly number[] {
   const kinds = new Set<ErrorKind>(errors);
   if (query !== 'ignored' || parameters !== undefined || body !== undefined) kinds.add('bad-request');
-  if (parameters !== undefined || (query !== undefined && query !== 'ignored')) kinds.add('uri-too-long');
   if (access !== 'everybody') kinds.add('unauthorized');
-  if (access === 'administrator') kinds.add('forbidden');
+  if (access === 'administrator' || access === 'delegate') kinds.add('forbidden');
   if (body !== undefined) kinds.add('too-large');
   const statuses = new Set(Array.from(kinds, (kind) => new EntrepotError(kind, '').status));
   if (body !== undefined) statuses.add(415);
+  if (parameters !== undefined || (query !== undefined && query !== 'ignored'))
+    for (const status of TOO_LONG) statuses.add(status);
   return [...statuses].filter((status) => status < 500).sort((one, two) => one - two);
 }
 
@@ -114,6 +121,7 @@ function replyOf({ description, jsonType = 'application/json', texts = [] }: Rep
 }
 
 function failureOf(status: number | '5XX'): Part {
+  if (status === BARE) return { description: `${STATUS_CODES[status]}.` };
   const description = status === '5XX' ? 'The server, or something that it needs, fails.' : `${STATUS_CODES[status]}.`;
   return { description, content: contentOf(['application/problem+json'], PROBLEM) };
 }

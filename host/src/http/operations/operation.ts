@@ -10,6 +10,8 @@ export type Access =
   /** Whoever may read one of the repositories. */
   | 'reader'
   | 'administrator'
+  /** Administrators, and whoever may administer some repositories, as far as that. */
+  | 'delegate'
   /** Bearers of `metrics.token`, where the configuration has one. */
   | 'metrics';
 

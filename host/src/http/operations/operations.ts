@@ -46,7 +46,10 @@ export class Operations {
             body: operation.asSent === true ? undefined : await readRequestBody(operation.body, ctx),
             ctx,
           };
-          send(ctx, operation, await handler(request as OperationRequest<O>));
+          const answer = await handler(request as OperationRequest<O>);
+          const { parameters, body: asked } = request;
+          ctx.state['answered'] = { operation, parameters, asked, answer: (answer as { json?: unknown }).json };
+          send(ctx, operation, answer);
         });
       } catch (error) {
         ctx.respond = false;
@@ -54,6 +57,21 @@ export class Operations {
       }
     });
   }
+}
+
+/** An operation that was answered. */
+export interface Answered {
+  readonly operation: Operation;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** The body of the request. */
+  readonly asked: unknown;
+  /** The JSON of the answer. */
+  readonly answer: unknown;
+}
+
+/** The operation that answered the request of `ctx`. `undefined`: none has yet. */
+export function answeredBy({ state }: Context): Answered | undefined {
+  return (state as { readonly answered?: Answered }).answered;
 }
 
 /** The path of an operation in the words of the router. */

@@ -83,9 +83,24 @@ export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown
         at === '' && schema instanceof z.ZodObject ? `; expected ${Object.keys(schema.shape).join(', ')}` : '';
       return issue.keys.map((key) => `${at === '' ? '' : `${at}.`}${printName(key)}: unknown key${known}`).join('; ');
     }
-    return `${at || what}: ${issue.message}`;
+    return `${at || what}: ${printIssue(issue)}`;
   });
   throw new EntrepotError('bad-request', lines.join('; ').slice(0, 4_000));
+}
+
+/** What was expected, in the words of people. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  boolean: 'true or false',
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  array: 'a list',
+  object: 'an object',
+};
+
+function printIssue(issue: z.core.$ZodIssue): string {
+  const expected = issue.code === 'invalid_type' ? EXPECTED[issue.expected] : undefined;
+  return expected === undefined || !issue.message.startsWith('Invalid input') ? issue.message : `expected ${expected}`;
 }
 
 /** The value that a text of the query stands for. Where it stands for none, the schema refuses the text. */

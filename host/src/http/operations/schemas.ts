@@ -36,7 +36,7 @@ export const repositoryName = plainText(200).describe('The name of a repository.
 
 /** A package URL, in a request. */
 export const purlText = plainText(2_048)
-  .regex(/^pkg:/, 'expected a package URL such as pkg:npm/lodash@4.17.21')
+  .regex(/^pkg:/, 'expected a package URL such as pkg:npm/lodash@4.17.20')
   .meta({ pattern: '^pkg:[^\\u0000]+$', description: 'A package URL, such as pkg:npm/lodash@4.17.21.' });
 
 /** The error of an operation (RFC 9457). */

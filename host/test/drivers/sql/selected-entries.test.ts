@@ -112,7 +112,7 @@ describe.each(DATABASES)('selected entries in %s', (kind) => {
     const { database } = await open(kind);
     expect((await readChanges(database)).purges).toBe(0);
     expect(await countChange(database, 'purges')).toBe(1);
-    expect(await readChanges(database)).toEqual({ exceptions: 0, quarantine: 0, reports: 0, purges: 1 });
+    expect(await readChanges(database)).toEqual({ exceptions: 0, quarantine: 0, reports: 0, purges: 1, keys: 0 });
   });
 
   it('are pinned by so many pins', async () => {
