@@ -30,7 +30,7 @@ export const EVENTS_OPERATION = operation({
     'Administrators get all events, others those of the repositories that they may read as a whole. A client that comes again with `Last-Event-ID` gets what it has missed.',
   method: 'get',
   path: '/-/api/v1/events',
-  access: 'everybody',
+  access: 'reader',
   query: z.strictObject({
     repository: repositoryName.optional().describe('Left out: all.'),
     event: plainText(200)
