@@ -55,7 +55,16 @@ const SHORT = [
  * For `npm run acceptance -- --chart`. The API server of Kubernetes, and its store, are of `--all`: they take as long to build as all the rest.
  * @type {readonly ToolName[]}
  */
-const CHART = ['helm-3', 'helm-4', 'helm-unittest', 'kubeconform', 'kube-score', 'promtool', 'shellcheck'];
+const CHART = [
+  'helm-3',
+  'helm-4',
+  'helm-unittest',
+  'kubeconform',
+  'kube-score',
+  'promtool',
+  'prometheus',
+  'shellcheck',
+];
 /** @type {readonly ToolName[]} */
 const LINUX = ['rpmbuild', 'createrepo_c', 'repo-add', 'makepkg', 'bsdtar', 'dnf', 'zypper', 'pacman'];
 /** @type {readonly ToolName[]} */

@@ -38,6 +38,7 @@ import { ociConformance } from './scenarios/oci-conformance.mjs';
 import { ociHermetic } from './scenarios/oci-hermetic.mjs';
 import { pacman } from './scenarios/pacman.mjs';
 import { policyClients } from './scenarios/policy-clients.mjs';
+import { prometheus } from './scenarios/prometheus.mjs';
 import { pythonHermetic } from './scenarios/python-hermetic.mjs';
 import { pythonReal } from './scenarios/python-real.mjs';
 import { reload } from './scenarios/reload.mjs';
@@ -90,13 +91,14 @@ const USAGE = `node acceptance/run.mjs [options]: real clients against a running
   --seed N             of space: what is random follows from it
   --first-hour         the first hour of a new user with every client of the README, not one of each family, and with
                        dependencies that are installed, not copied as those of --hermetic
-  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, api, faults, toxics, matrix, database, closing, rolling, reload, limits, backup, workers, cluster, replicas, s3, clouds, deploy, move, space,
+  --only NAME          of --hermetic: clients, bytes, crash, consistency, input, api, faults, toxics, matrix, database, closing, rolling, reload, limits, backup, workers, cluster, replicas, s3, clouds, deploy, prometheus, move, space,
                        first-hour, python, go, cargo, maven, keys, policy, oci, deb, deb-hosted, rpm, rpm-hosted, pacman, apk or helm;
                        may be given more than once
   --policy             policy with all clients, instead of the few of --hermetic
   --write-docs         with --policy: writes what clients print into docs/policy-messages.md, instead of comparing it
   --conformance        the conformance test of the OCI distribution specification, which \`go\` has to be there for
-  --chart              the Helm chart, the manifests, the dashboard and the alert rules: rendered and checked, without a cluster
+  --chart              the Helm chart, the manifests, the dashboard and the alert rules: rendered and checked, without a cluster; then the dashboard
+                       and the alerts at a Prometheus that reads a server
   --scanners           real scanners (Trivy in a new and an old build, Grype) over small databases of our own
   --deb                apt behind archives that change every 200 ms, one of them kept by reprepro, 500 rounds of 20 clients instead of the
                        few of --hermetic, and 100 rounds past the server and through apt-cacher-ng; 25 clients of a package of 100 MB,
@@ -219,7 +221,10 @@ if (values.help) {
   };
 
   if (values.conformance) await ociConformance(tally);
-  if (values.chart) await chart(tally);
+  if (values.chart) {
+    await chart(tally);
+    await prometheus(tally);
+  }
   if (values.scanners) await scanners(tally);
   if (values.rubygems) await rubygems(tally);
   if (values.image) await image(tally);
@@ -292,6 +297,8 @@ if (values.help) {
     await part('s3', () => s3(tally, { rounds: 5 }));
     await part('clouds', () => clouds(tally));
     await part('deploy', () => deployment(tally));
+    // Its time is that of alerts: with --chart, or by name.
+    if (values.only.includes('prometheus')) await part('prometheus', () => prometheus(tally));
     await part('move', () => move(tally, { kills: 2, files: 200 }));
     if (clients.length > 0) await part('clients', () => clientsHermetic(tally, clients));
     if (python.length > 0) await part('python', () => pythonHermetic(tally, python));

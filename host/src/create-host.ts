@@ -69,6 +69,7 @@ export async function startScanWorker(
   return await orDispose(ground, () =>
     withStarted(loaded, ground, 'worker', async ({ root, kept, engines, forgetPlugins }) => {
       ground.get(SPACE).serve(kept, engines);
+      root.get(GOVERNANCE).begin();
       const scanners = root.get(GOVERNANCE).scanners.map(({ id }) => id);
       root.get(ROOT_LOGGER).info({ scanners }, 'scanning');
       return async () => {

@@ -1,6 +1,7 @@
 import type Router from '@koa/router';
 import { CLOCK } from '@entrepot/core';
 import { sideOf, type RepositoryRoots } from '@entrepot/core/engine';
+import { EventStreams } from './admin/events-routes.js';
 import { auditSettings } from './container/audit-settings.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Scope } from './container/scope.js';
@@ -12,6 +13,7 @@ import {
   RATE_LIMITS,
   ROOT_LOGGER,
   SPACE,
+  STATISTICS,
   TOKENS,
   TRACING,
 } from './container/tokens.js';
@@ -55,6 +57,7 @@ export class Edition {
   readonly #cleanup: Cleanup;
   readonly #roots: RootRefresher;
   readonly #counts: HostedCounts;
+  readonly #streams = new EventStreams();
   #unwatch: readonly (() => void)[] = [];
   #closed: Promise<void> | undefined;
 
@@ -81,7 +84,7 @@ export class Edition {
     });
     const audit = root.get(AUDIT);
     const rateLimits = root.get(RATE_LIMITS);
-    const observers = [countRequests(root.get(METRICS)), auditDenials(audit)];
+    const observers = [countRequests(root.get(METRICS)), root.get(STATISTICS).observe, auditDenials(audit)];
     if (countsBytes(loaded.config)) observers.push((record) => rateLimits.spend(record));
     const probes = [...PROBES, metrics.path];
     if (log.access) observers.push(accessLog(logger, probes));
@@ -148,6 +151,7 @@ export class Edition {
               reload,
               cleanup,
               roots,
+              streams: this.#streams,
               exchanges,
               proxies,
               senderOf,
@@ -191,6 +195,13 @@ export class Edition {
     keepFoundUpstreams(this.loaded.config, found, root.get(ROOT_LOGGER));
     for (const { listener, app, options } of this.sites) listener.swap(app, options);
     root.get(SPACE).serve(kept, engines);
+    metrics.expectUpstreams(
+      this.prepared.served.flatMap(({ plan: { name: repository, upstreams } }) =>
+        upstreams.map(({ url }) => ({ repository, url })),
+      ),
+    );
+    root.get(GOVERNANCE).begin();
+    root.get(STATISTICS).configure(this.loaded.config.statistics);
     const services = { clock: root.get(CLOCK), logger: root.get(ROOT_LOGGER) };
     void root.get(AUDIT).configure(auditSettings(this.loaded.config.audit, services));
     this.#unwatch = [
@@ -206,6 +217,7 @@ export class Edition {
   /** Leaves the work in the background and the metrics to another one. @returns a promise that this work has ended */
   async retire(): Promise<void> {
     for (const end of this.#unwatch) end();
+    this.endStreams();
     this.#roots.stop();
     await Promise.all([this.#cleanup.stop(), this.#counts.stop(), this.prepared.root.get(GOVERNANCE).retire()]);
   }
@@ -216,7 +228,13 @@ export class Edition {
     return this.#closed;
   }
 
+  /** Ends streams of events, which would not end by themselves. */
+  endStreams(): void {
+    this.#streams.end();
+  }
+
   async #close(): Promise<void> {
+    this.endStreams();
     const { deadline, root, forgetPlugins } = this.prepared;
     // On the way to the end of the process it is set already.
     if (deadline.at === 0) deadline.at = performance.now() + this.loaded.config.server.drainTimeout;

@@ -3,6 +3,7 @@ import { BILL } from './admin/bill-routes.js';
 import { BROWSE } from './admin/browse-operations.js';
 import { CLEANUP } from './admin/cleanup-routes.js';
 import { CONFIGURATION } from './admin/configuration-route.js';
+import { EVENTS_OPERATION } from './admin/events-routes.js';
 import { EXCEPTIONS } from './admin/exception-routes.js';
 import { EXPLAIN_PAGE } from './admin/explain-page.js';
 import { GC } from './admin/gc-routes.js';
@@ -14,6 +15,7 @@ import { RELOAD } from './admin/reload-route.js';
 import { ROOTS } from './admin/roots-routes.js';
 import { SCANS } from './admin/scan-routes.js';
 import { PINS, PURGE, USAGE } from './admin/space-operations.js';
+import { STATISTICS_OPERATIONS } from './admin/statistics-operations.js';
 import { VERIFY } from './admin/verify-routes.js';
 import { ADVISORIES } from './http/advisory-routes.js';
 import { LIVE, READY } from './http/health-routes.js';
@@ -27,7 +29,9 @@ import { TOKENS } from './http/token-route.js';
 export const OPERATIONS: readonly Operation[] = [
   ...Object.values<Operation>(BROWSE),
   ...Object.values<Operation>(JOBS),
-  ...[USAGE, PINS, PURGE, GC, VERIFY, CLEANUP, ROOTS].flatMap((group) => Object.values<Operation>(group)),
+  ...[USAGE, STATISTICS_OPERATIONS, PINS, PURGE, GC, VERIFY, CLEANUP, ROOTS].flatMap((group) =>
+    Object.values<Operation>(group),
+  ),
   ...[POLICY, EXCEPTIONS, QUARANTINE, BILL, SCANS].flatMap((group) => Object.values<Operation>(group)),
   EXPLAIN_PAGE,
   ...Object.values<Operation>(KEYS),
@@ -37,6 +41,7 @@ export const OPERATIONS: readonly Operation[] = [
   OPENAPI,
   CONFIGURATION,
   RELOAD,
+  EVENTS_OPERATION,
   metricsAt('/metrics'),
   ...LIVE,
   ...READY,

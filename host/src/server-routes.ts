@@ -9,6 +9,7 @@ import { browseRoutes } from './admin/browse-routes.js';
 import { cleanupRoutes } from './admin/cleanup-routes.js';
 import { configurationRoute } from './admin/configuration-route.js';
 import { exceptionRoutes } from './admin/exception-routes.js';
+import { eventsRoutes, type EventStreams } from './admin/events-routes.js';
 import { explainPage } from './admin/explain-page.js';
 import { gcRoutes } from './admin/gc-routes.js';
 import { jobRoutes } from './admin/job-routes.js';
@@ -20,6 +21,7 @@ import { reloadRoute } from './admin/reload-route.js';
 import { rootsRoutes } from './admin/roots-routes.js';
 import { scanRoutes } from './admin/scan-routes.js';
 import { spaceRoutes } from './admin/space-routes.js';
+import { statisticsRoutes } from './admin/statistics-routes.js';
 import { verifyRoutes } from './admin/verify-routes.js';
 import type { LoadedConfig } from './config/load.js';
 import {
@@ -30,14 +32,17 @@ import {
   DATABASE,
   ENGINE,
   ENTRIES,
+  EVENTS,
   GOVERNANCE,
   KEYS,
   ROOT_LOGGER,
   SPACE,
+  STATISTICS,
   STORAGE,
 } from './container/tokens.js';
 import { SqlEntryBrowser } from './drivers/sql/entry-browser.js';
 import { SqlPackageSearch } from './drivers/sql/package-search.js';
+import { SqlStatisticsReport } from './drivers/sql/statistics-report.js';
 import { SqlKeyStore } from './drivers/sql/key-store.js';
 import { hostVersion } from './host-version.js';
 import { advisoryRoutes } from './http/advisory-routes.js';
@@ -67,6 +72,7 @@ export interface ServerRoutesOptions {
   readonly home: HomeContent;
   readonly cleanup: Cleanup;
   readonly roots: RootRefresher;
+  readonly streams: EventStreams;
   readonly reload: CreateHostOptions['reload'];
   readonly exchanges: Exchanges;
   readonly proxies: TrustedProxies;
@@ -85,6 +91,7 @@ export function serverRoutes(
     home,
     cleanup,
     roots,
+    streams,
     reload,
     exchanges,
     proxies,
@@ -177,7 +184,20 @@ export function serverRoutes(
     clock,
     logger,
   });
+  statisticsRoutes(operations, {
+    statistics: root.get(STATISTICS),
+    report: new SqlStatisticsReport(root.get(DATABASE)),
+    usage: root.get(SPACE).entryUsage,
+    repositories: served.map(({ plan: { name, kind } }) => ({ name, kind })),
+    clock,
+  });
   explainPage(operations, inquiry, access);
+  eventsRoutes(operations, {
+    hub: root.get(EVENTS),
+    streams,
+    repositories: served.map(({ plan: { name }, scope }) => ({ name, access: scope.get(ACCESS) })),
+    admins: access,
+  });
   advisoryRoutes(operations, governance.scanners);
   homePage(
     operations,

@@ -189,7 +189,10 @@ export class ServingHost implements Host {
     const { sites } = this.#current;
     const { drainDelay, drainTimeout } = this.#current.loaded.config.server;
     this.#ending.abort(new Error('the server stops'));
-    for (const { exchanges } of this.#editions) exchanges.drain();
+    for (const edition of this.#editions) {
+      edition.exchanges.drain();
+      edition.endStreams();
+    }
     if (drainDelay > 0 && sites.some(({ listener }) => listener.port !== 0)) {
       this.logger.info(
         { delay: drainDelay },

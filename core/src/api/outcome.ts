@@ -1,3 +1,5 @@
+import type { PackageCoordinates } from './coordinates.js';
+
 /** The kind of answer that the pipeline gave to a request (architecture §4). */
 export type OutcomeName =
   'hit' | 'revalidated' | 'miss' | 'stale' | 'bypass' | 'denied' | 'failed' | 'local' | 'upload';
@@ -8,6 +10,10 @@ export interface Outcome {
   readonly repository: string;
   /** The class of the resource, the name of a passthrough, or its kind where there is no class. */
   readonly resource: string;
+  /** The package that the resource is of. Absent where it is of none. */
+  readonly coordinates?: PackageCoordinates | undefined;
+  /** Whether the resource is an artifact, and not something that tells of one. */
+  readonly isArtifact?: boolean | undefined;
   /** The error's code when it failed or was denied. */
   readonly code?: string | undefined;
   /** For people: why it is stale, which upstream failed. */

@@ -100,4 +100,14 @@ export function spaceCommands(program: Command, run: Run): void {
     .option('--limit <number>', 'the packages that are listed (default: 20)')
     .option(...JSON_OPTION)
     .action(run(() => import('./usage.js'), 'usage'));
+  addForServer(program, 'statistics [repository]', 'print what was asked for and answered, and what kept copies saved')
+    .option('--by <rows>', 'day, repository, principal or package (default: day)')
+    .option('--sort <column>', 'requests, downloads or bytes (default: downloads)')
+    .option('--days <number>', 'the last so many days (default: 30; of --unused: 90)')
+    .option('--from <day>', 'the first day, such as 2026-11-01, instead of --days')
+    .option('--to <day>', 'the last day (default: today)')
+    .option('--unused', 'the packages that nobody has asked for in so many days, the largest first')
+    .option('--limit <number>', 'the rows that are printed (default: 20; all days)')
+    .option(...JSON_OPTION)
+    .action(run(() => import('./statistics.js'), 'statistics'));
 }

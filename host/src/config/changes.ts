@@ -18,7 +18,7 @@ const FOR_A_START = ['server.workers', 'server.maxHeaderBytes', 'storage', 'meta
 /** Last parts of keys that may hold secrets. */
 const SECRET = /password|secret|token|key$|auth|credential|connectionstring/i;
 /** Keys below which a value may be one, whatever it is called: options are of plugins, and the URL of a webhook is often its password. */
-const UNTOLD = /\.options\.|^(?:policy|audit)\.webhooks\.|^tracing\.headers\./;
+const UNTOLD = /\.options\.|^(?:(?:policy|audit)\.)?webhooks\.|^tracing\.headers\./;
 /** The place of a value that is not shown. */
 export const HIDDEN = '(hidden)';
 

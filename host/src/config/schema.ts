@@ -2,6 +2,7 @@ import { withoutTrailingSlashes } from '@entrepot/core';
 import { POLICY_MODES, PRESET_NAMES, SMALL_BLOB } from '@entrepot/core/engine';
 import { optional, prefault, z } from 'zod';
 import type { Distribution } from './distribution.js';
+import { EVENT_NAMES } from './event-names.js';
 import { age, duration, endlessDuration, endlessSize, size, timeout } from './quantities.js';
 import {
   choice,
@@ -421,6 +422,31 @@ const metricsSchema = z.strictObject({
   ),
 });
 
+const statisticsSchema = z.strictObject({
+  enabled: flag(true).describe('Whether requests are counted by repository, day, package and principal.'),
+  interval: prefault(timeout(), '30s').describe(
+    'How often what was counted in memory is written to the database. A process that is killed loses so much.',
+  ),
+  keep: prefault(age(), '400d').describe('How long the numbers of a day are kept.'),
+  packagesPerDay: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(500)
+    .describe(
+      'The packages of one repository that have numbers of their own on one day; the rest are counted together.',
+    ),
+  principalsPerDay: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(200)
+    .describe('The principals of one repository that have numbers of their own on one day.'),
+});
+
+/** Statistics of requests. */
+export type StatisticsConfig = z.output<typeof statisticsSchema>;
+
 const logSchema = z.strictObject({
   level: choice(['debug', 'info', 'warn', 'error', 'silent'], 'info').describe(
     'The lowest level of messages that are logged.',
@@ -743,7 +769,16 @@ const webhookSchema = z.strictObject({
     .describe('Which events are posted.'),
 });
 
-export type WebhookConfig = z.output<typeof webhookSchema>;
+const serverWebhookSchema = webhookSchema.extend({
+  events: z
+    .array(z.enum(EVENT_NAMES))
+    .min(1, { error: 'expected at least one event' })
+    .default([...EVENT_NAMES])
+    .describe('Which events are posted.'),
+});
+
+/** A webhook, of policy or of the server. */
+export type WebhookConfig = z.output<typeof serverWebhookSchema>;
 
 const policySchema = z
   .strictObject({
@@ -1002,11 +1037,13 @@ export const configSchema = z.strictObject({
     'Several servers over one database and one store that fetch everything once. Left out: each fetches for itself.',
   ),
   metrics: prefault(metricsSchema, {}).describe('Metrics for Prometheus.'),
+  statistics: prefault(statisticsSchema, {}).describe('Statistics of requests, in the database.'),
   tracing: prefault(tracingSchema, {}).describe('Traces for OpenTelemetry.'),
   log: prefault(logSchema, {}).describe('Logging.'),
   admin: prefault(adminSchema, {}).describe('Administration of the server.'),
   audit: prefault(auditSchema, {}).describe('The audit log of changes and denials.'),
   policy: optional(policySchema).describe('Which versions are allowed. Left out: all.'),
+  webhooks: z.array(serverWebhookSchema).max(10).default([]).describe('Webhooks for events of all kinds.'),
   scanners: z.array(scannerSchema).max(20).default([]).describe('Scanners of versions and their bytes.'),
   plugins: z
     .array(

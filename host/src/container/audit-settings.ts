@@ -3,7 +3,7 @@ import type { AuditSettings, AuditSink } from '../audit/audit-log.js';
 import { FileSink } from '../audit/file-sink.js';
 import { type AuditConfig, DEFAULT_TRANSPORT } from '../config/schema.js';
 import { openTransport } from '../drivers/upstream/open-transport.js';
-import { Webhooks } from '../policy/webhooks.js';
+import { Webhooks } from '../events/webhooks.js';
 
 /** The settings of the audit log that a configuration has, with its file and its webhooks. */
 export function auditSettings(

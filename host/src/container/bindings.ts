@@ -8,7 +8,8 @@ import { type AdminConfig, type Config, DEFAULT_TRANSPORT } from '../config/sche
 import { openTransport } from '../drivers/upstream/open-transport.js';
 import { Governance, type GovernanceOptions } from '../policy/governance.js';
 import { policiesOf } from '../policy/policy-document.js';
-import { Webhooks } from '../policy/webhooks.js';
+import { tellingObserver } from '../events/telling-observer.js';
+import { Webhooks } from '../events/webhooks.js';
 import type { ScannerPlan } from '../scanning/plan-scanners.js';
 import type { FetchPart } from '../scanning/scan-worker.js';
 import { openScanners } from './open-scanners.js';
@@ -21,6 +22,7 @@ import {
   CLUSTER,
   DATABASE,
   ENTRIES,
+  EVENTS,
   GOVERNANCE,
   HOT_CACHE,
   KEYS,
@@ -31,6 +33,7 @@ import {
   RATE_LIMITS,
   ROOT_LOGGER,
   SPACE,
+  STATISTICS,
   STORAGE,
   TOKENS,
   TRACING,
@@ -45,13 +48,14 @@ export interface Governed {
 
 async function openGovernance(
   root: Scope,
-  { policy, repositories = {} }: Pick<Config, 'policy' | 'repositories'>,
+  { policy, webhooks, repositories = {} }: Pick<Config, 'policy' | 'webhooks' | 'repositories'>,
   { scanners, ...governed }: Governed,
-  services: Pick<GovernanceOptions, 'database' | 'notices' | 'blobs' | 'clock' | 'logger' | 'onChanges'>,
+  services: Pick<GovernanceOptions, 'database' | 'notices' | 'blobs' | 'clock' | 'logger' | 'events' | 'onChanges'>,
 ): Promise<Governance> {
   const opened = await openScanners(root, scanners);
   const transport = openTransport(DEFAULT_TRANSPORT);
-  const events = new Webhooks({ ...services, webhooks: policy?.webhooks ?? [], transport });
+  const { events: hub, logger, clock } = services;
+  const called = new Webhooks({ hub, logger, clock, transport, webhooks: [...(policy?.webhooks ?? []), ...webhooks] });
   const places = policiesOf(repositories);
   const governance = new Governance({
     ...services,
@@ -59,7 +63,7 @@ async function openGovernance(
     policy,
     repositories: places,
     scanners: opened,
-    events,
+    webhooks: called,
   });
   await governance.start();
   return governance;
@@ -74,7 +78,9 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
   DATABASE,
   NOTICES,
   ENTRIES,
+  EVENTS,
   SPACE,
+  STATISTICS,
   KEYS,
   AUDIT,
   HOT_CACHE,
@@ -87,7 +93,7 @@ const GROUND: readonly Token<unknown, 'root'>[] = [
  * @param ground outlives it
  */
 export function createRootScope(
-  { server, storage, metadata, admin, policy, tracing, repositories = {} }: Config,
+  { server, storage, metadata, admin, policy, webhooks, tracing, repositories = {} }: Config,
   governed: Governed,
   ground: Scope,
 ): Scope {
@@ -107,9 +113,9 @@ export function createRootScope(
   );
   root.open(
     GOVERNANCE,
-    { ...stores, database: DATABASE, notices: NOTICES, space: SPACE, keys: KEYS },
+    { ...stores, database: DATABASE, notices: NOTICES, events: EVENTS, space: SPACE, keys: KEYS },
     async ({ space, keys, ...services }) =>
-      openGovernance(root, { policy, repositories }, governed, {
+      openGovernance(root, { policy, webhooks, repositories }, governed, {
         ...services,
         onChanges: async (changes) => {
           if (governed.role === 'server') await keys.noteChanges(changes);
@@ -119,8 +125,9 @@ export function createRootScope(
   );
   root.single(POLICY, { governance: GOVERNANCE }, ({ governance }) => governance.policy);
   root.single(RATE_LIMITS, { clock: CLOCK }, ({ clock }) => new RateLimits(server.rateLimit, repositories, clock));
-  root.single(OBSERVER, { metrics: METRICS, governance: GOVERNANCE, audit: AUDIT }, ({ metrics, governance, audit }) =>
-    auditing(governance.journal.observer(metrics), audit),
+  const observers = { metrics: METRICS, governance: GOVERNANCE, statistics: STATISTICS, events: EVENTS, audit: AUDIT };
+  root.single(OBSERVER, observers, ({ metrics, governance, statistics, events, audit }) =>
+    tellingObserver(events, statistics.observer(auditing(governance.journal.observer(metrics), audit))),
   );
   if (Object.values(repositories).some(({ access }) => access !== undefined)) {
     const { tokenKey } = server;

@@ -9,9 +9,13 @@ import { SqlAuditStore } from '../drivers/sql/audit-store.js';
 import { SqlEntryIndex } from '../drivers/sql/entry-index.js';
 import { SqlKeyStore } from '../drivers/sql/key-store.js';
 import { SqlMetaStore } from '../drivers/sql/meta-store.js';
+import { SqlStatisticsStore } from '../drivers/sql/statistics-store.js';
+import type { SpaceObserver } from '../space/space.js';
 import type { Collected } from '../space/collector.js';
 import { joinStores } from '../space/belonging.js';
+import { EventHub } from '../events/event-hub.js';
 import type { Heal } from '../space/healer.js';
+import { Statistics } from '../statistics/statistics.js';
 import { openHotCache } from './open-hot-cache.js';
 import { isSpoolBeside, openBlobs, openDatabaseOf, openNotices, spaceOf } from './open-stores.js';
 import { Scope } from './scope.js';
@@ -21,12 +25,14 @@ import {
   CLUSTER,
   DATABASE,
   ENTRIES,
+  EVENTS,
   HOT_CACHE,
   KEYS,
   METRICS,
   NOTICES,
   ROOT_LOGGER,
   SPACE,
+  STATISTICS,
   STORAGE,
 } from './tokens.js';
 
@@ -46,6 +52,7 @@ export function createGroundScope(
   ground.value(ROOT_LOGGER, logger);
   ground.value(CLOCK, systemClock);
   ground.single(METRICS, {}, () => new PrometheusMetrics());
+  ground.single(EVENTS, { clock: CLOCK }, ({ clock }) => new EventHub(clock));
   ground.open(BLOBS, { logger: ROOT_LOGGER }, ({ logger }) => openBlobs(storage, logger));
   ground.open(
     DATABASE,
@@ -60,6 +67,11 @@ export function createGroundScope(
     { database: DATABASE, notices: NOTICES },
     async ({ database, notices }) => new SqlEntryIndex(database, notices),
   );
+  ground.open(
+    STATISTICS,
+    { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER },
+    async ({ database, ...services }) => new Statistics({ ...services, store: new SqlStatisticsStore(database) }),
+  );
   ground.open(KEYS, { database: DATABASE, clock: CLOCK, logger: ROOT_LOGGER }, async ({ database, ...services }) => {
     const keys = new ApiKeys({ ...services, store: new SqlKeyStore(database) });
     if (role === 'server') keys.start();
@@ -73,14 +85,15 @@ export function createGroundScope(
   const stores = { blobs: BLOBS, clock: CLOCK, logger: ROOT_LOGGER };
   ground.open(
     SPACE,
-    { ...stores, database: DATABASE, observer: METRICS, audit: AUDIT },
-    async ({ audit, ...services }) => {
+    { ...stores, database: DATABASE, metrics: METRICS, events: EVENTS, audit: AUDIT },
+    async ({ audit, metrics, events, ...services }) => {
+      const observer = spaceObserver(metrics, events);
       await joinStores(new SqlMetaStore(services.database), services.blobs);
       const heal: Heal = async (entry, signal) => await space.engine(entry.repository)?.heal?.(entry, signal);
       const onCollected = (detail: Collected): void => {
         if (detail.deleted.blobs > 0) audit.changed({ event: 'gc-collected', detail: { ...detail } });
       };
-      const space = spaceOf({ storage }, new Map(), { ...services, heal, onCollected });
+      const space = spaceOf({ storage }, new Map(), { ...services, heal, observer, onCollected });
       return space;
     },
   );
@@ -113,4 +126,20 @@ export function createGroundScope(
     return shared;
   });
   return ground;
+}
+
+/** Counts what becomes of blobs, and tells of it. */
+function spaceObserver(metrics: PrometheusMetrics, events: EventHub): SpaceObserver {
+  return {
+    blobVerified: (condition) => metrics.blobVerified(condition),
+    blobsDeleted: (reason, deleted) => metrics.blobsDeleted(reason, deleted),
+    unfinishedRemoved: (count) => metrics.unfinishedRemoved(count),
+    blobHealed({ digest, size }) {
+      metrics.blobHealed();
+      events.publish('healed', undefined, { digest, size });
+    },
+    roomLacks(scope, repository, facts) {
+      events.publish('quota', repository, { scope, ...facts });
+    },
+  };
 }

@@ -10,9 +10,11 @@ import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 import type { Notices } from '../drivers/sql/notices.js';
 import type { Tracing } from '../drivers/tracing/tracing.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
+import type { EventHub } from '../events/event-hub.js';
 import type { Governance } from '../policy/governance.js';
 import type { PolicyInForce } from '../policy/policy-in-force.js';
 import type { Space } from '../space/space.js';
+import type { Statistics } from '../statistics/statistics.js';
 
 // The services of the host that plugins do not get. Those that they may name are in @entrepot/core.
 
@@ -26,6 +28,9 @@ export const GOVERNANCE = createToken<Governance, 'root'>('host-governance', 'ro
 /** Receives the events of the engines, for metrics and the journal of policy. */
 export const OBSERVER = createToken<EngineObserver, 'root'>('host-observer', 'root');
 export const POLICY = createToken<PolicyInForce, 'root'>('host-policy', 'root');
+/** The events of this process. */
+export const EVENTS = createToken<EventHub, 'root'>('host-events', 'root');
+export const STATISTICS = createToken<Statistics, 'root'>('host-statistics', 'root');
 export const BLOBS = createToken<BlobStore, 'root'>('host-blobs', 'root');
 export const ENTRIES = createToken<EntryIndex, 'root'>('host-entries', 'root');
 export const SPACE = createToken<Space, 'root'>('host-space', 'root');

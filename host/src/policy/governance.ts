@@ -8,6 +8,8 @@ import { SqlFirstSeenStore } from '../drivers/sql/first-seen-store.js';
 import type { Notices } from '../drivers/sql/notices.js';
 import { SqlQuarantineStore } from '../drivers/sql/quarantine-store.js';
 import { SqlScanStore } from '../drivers/sql/scan-store.js';
+import type { EventHub } from '../events/event-hub.js';
+import type { Webhooks } from '../events/webhooks.js';
 import type { SqlDatabase } from '../drivers/sql/sql-database.js';
 import { JobScanDesk } from '../scanning/job-scan-desk.js';
 import { ScannerUpdates } from '../scanning/scanner-updates.js';
@@ -18,7 +20,7 @@ import type { RepositoryPolicies } from './policy-document.js';
 import { PolicyInForce } from './policy-in-force.js';
 import { PolicyJournal } from './policy-journal.js';
 import { StandingDecisions } from './standing-decisions.js';
-import type { Webhooks } from './webhooks.js';
+import { tellExceptionEnding, tellNewFindings, tellRefused } from './policy-events.js';
 
 export interface GovernanceOptions {
   /** Absent: no rules. */
@@ -31,7 +33,8 @@ export interface GovernanceOptions {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly events: Webhooks;
+  readonly events: EventHub;
+  readonly webhooks: Webhooks;
   readonly fetchPart: FetchPart;
   /** `worker` scans and serves nothing. */
   readonly role: 'server' | 'worker';
@@ -85,7 +88,7 @@ export class Governance {
       notice: policy?.exceptionNotice ?? 0,
       clock,
       logger,
-      onEnding: (exception) => events.exceptionEnding(exception),
+      onEnding: (exception) => tellExceptionEnding(events, exception),
     });
     this.policy = new PolicyInForce({
       config: policy,
@@ -100,7 +103,7 @@ export class Governance {
     const parts = { scanners, store: this.reports, clock, logger };
     const own = { ...parts, scanners: scanners.filter(({ where }) => role === 'worker' || where === 'server') };
     this.desk = new JobScanDesk({ ...parts, wake });
-    this.#updates = new ScannerUpdates({ ...own, wake, onNewFindings: (found) => events.newlyVulnerable(found) });
+    this.#updates = new ScannerUpdates({ ...own, wake, onNewFindings: (found) => tellNewFindings(events, found) });
     this.#worker = new ScanWorker({
       ...own,
       blobs,
@@ -118,7 +121,7 @@ export class Governance {
       quarantine: this.quarantine,
       clock,
       logger,
-      onRefusal: (event, decision) => events.refused(event, decision),
+      onRefusal: (event, decision) => tellRefused(events, event, decision),
       keepDecisions: policy?.keepDecisions ?? 30 * DAY,
       keepDownloads: policy?.keepDownloads ?? 180 * DAY,
     });
@@ -134,8 +137,14 @@ export class Governance {
     return this.#updates.started;
   }
 
+  /** Begins to call webhooks. */
+  begin(): void {
+    this.#options.webhooks.begin();
+  }
+
   /** Ends the work in the background; what runs is still judged. */
   async retire(): Promise<void> {
+    this.#options.webhooks.retire();
     await this.#updates.stop();
     await this.#worker.stop();
   }
@@ -177,7 +186,7 @@ export class Governance {
     await this.flush().catch((error: unknown) =>
       this.#options.logger.error({ err: error }, 'the journal is not written'),
     );
-    await this.#options.events.dispose();
+    await this.#options.webhooks.dispose();
   }
 
   /** Looks at once. Many notices are one look. */

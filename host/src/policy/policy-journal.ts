@@ -53,10 +53,12 @@ export class PolicyJournal {
   }
 
   /** The observer of the engines: counts their events by `metrics`, and records decisions. */
-  observer(metrics: Required<Omit<EngineObserver, 'changed'>>): EngineObserver {
+  observer(metrics: Required<Omit<EngineObserver, 'kept' | 'changed'>>): EngineObserver {
     return {
       upstreamAnswered: (...facts) => metrics.upstreamAnswered(...facts),
+      received: (...facts) => metrics.received(...facts),
       upstreamRemaining: (...facts) => metrics.upstreamRemaining(...facts),
+      upstreamHealth: (...facts) => metrics.upstreamHealth(...facts),
       integrityFailed: (repository) => metrics.integrityFailed(repository),
       decided: (record) => {
         const { decision, refused } = record;

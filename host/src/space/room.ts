@@ -25,7 +25,20 @@ export interface RoomOptions {
   readonly freeSpace?: FreeSpace | undefined;
   /** Blobs above this size are on the volume already, and get a second name. Bytes; `Infinity`: none. */
   readonly linkedAbove: number;
+  readonly observer?: RoomObserver | undefined;
 }
+
+/** Told when no room can be made: in the whole store, on its volume, in a repository, or in those of a project. */
+export interface RoomObserver {
+  roomLacks(
+    scope: 'store' | 'volume' | 'repository' | 'project',
+    repository: string | undefined,
+    facts: Readonly<Record<string, unknown>>,
+  ): void;
+}
+
+/** Milliseconds within which it is told once that room is missing in a scope. */
+const TOLD_EVERY = 600_000;
 
 /** Keeps blobs within their bounds: before one is put, room is made for it. */
 export class Room implements BlobCatalogue {
@@ -48,6 +61,8 @@ export class Room implements BlobCatalogue {
   #released: PromiseWithResolvers<void> | undefined;
   /** Until when nothing is tried in a scope where no room could be made, on the monotonic clock. */
   readonly #fullUntil = new Map<string, number>();
+  /** When somebody was last told that room is missing in a scope, on the monotonic clock. */
+  readonly #toldAt = new Map<string, number>();
 
   constructor(
     catalogue: SqlBlobCatalogue,
@@ -164,7 +179,10 @@ export class Room implements BlobCatalogue {
     if (await this.#fits(scope, size)) return true;
     if (await this.#store.has(scope.name === ALL_BLOBS ? ALL_BLOBS : repository, digest)) return false;
     const refusal = () => (this.#isUpload(scope, repository) ? quotaExceeded(scope, size) : noRoom(scope, size));
-    if (!this.#canShrink(scope.name) || size > scope.bound || this.#isFull(scope.name)) throw refusal();
+    if (!this.#canShrink(scope.name) || size > scope.bound || this.#isFull(scope.name)) {
+      this.#tell(scope.name, { bytes: size, bound: scope.bound });
+      throw refusal();
+    }
     const end = await this.#turns.acquire();
     try {
       // Whoever was before may have made enough.
@@ -272,12 +290,26 @@ export class Room implements BlobCatalogue {
     return this.#clock.monotonic() < (this.#fullUntil.get(name) ?? -Infinity);
   }
 
+  /** Tells of room that is missing, once in a while. */
+  #tell(name: string, facts: Readonly<Record<string, unknown>>): void {
+    const now = this.#clock.monotonic();
+    if (now - (this.#toldAt.get(name) ?? -Infinity) < TOLD_EVERY) return;
+    this.#toldAt.set(name, now);
+    const { observer } = this.#options;
+    if (name === ALL_BLOBS) observer?.roomLacks('store', undefined, facts);
+    else if (name === VOLUME) observer?.roomLacks('volume', undefined, facts);
+    else if (this.#options.quotas.get(name)?.kind === 'project')
+      observer?.roomLacks('project', undefined, { name, ...facts });
+    else observer?.roomLacks('repository', name, facts);
+  }
+
   /** @param since when it was begun to make room, on the monotonic clock */
   #noteFull(name: string, since: number, facts: Readonly<Record<string, unknown>>): void {
     const isNews = !this.#fullUntil.has(name);
     const now = this.#clock.monotonic();
     const pause = Math.min(FULL_FOR.most, Math.max(FULL_FOR.least, (now - since) * FULL_FACTOR));
     this.#fullUntil.set(name, now + pause);
+    this.#tell(name, facts);
     if (!isNews) return;
     const where = name === ALL_BLOBS ? 'the store' : name;
     this.#logger.warn(

@@ -22,7 +22,7 @@ import { Pins } from './pins.js';
 import { Purger } from './purger.js';
 import { Purging } from './purging.js';
 import { type BoundedRepository, type Quota, quotasOf } from './quotas.js';
-import { Room } from './room.js';
+import { Room, type RoomObserver } from './room.js';
 import { SpaceUsage } from './space-usage.js';
 import { type BackgroundOptions, Verification } from './verification.js';
 import type { VerificationObserver } from './verifier.js';
@@ -53,10 +53,13 @@ export interface SpaceOptions {
   readonly repositories: ReadonlyMap<string, BoundedRepository>;
   /** Absent: no repository is served here. */
   readonly heal?: Heal | undefined;
-  readonly observer?: (VerificationObserver & DeletionObserver) | undefined;
+  readonly observer?: SpaceObserver | undefined;
   /** Told of each collection in the background. */
   readonly onCollected?: ((report: Collected) => void) | undefined;
 }
+
+/** Told of what becomes of blobs, and of room that is missing. */
+export type SpaceObserver = VerificationObserver & DeletionObserver & RoomObserver;
 
 /** The room that everything takes: bounds, eviction, collection. */
 export class Space {

@@ -19,7 +19,7 @@ const SAVE_INTERVAL = 30_000;
 /** Told of what a run finds, for metrics. */
 export interface VerificationObserver {
   blobVerified(condition: BlobCondition | 'unreadable'): void;
-  blobHealed(): void;
+  blobHealed(blob: BlobInfo): void;
 }
 
 export interface VerifierServices extends HealerServices {
@@ -186,7 +186,7 @@ export class Verifier {
     }
     if (!(await this.#healer.heal(blob, condition))) return;
     this.#counts.healed += 1;
-    this.#services.observer?.blobHealed();
+    this.#services.observer?.blobHealed(blob);
     await this.#pace.spend(blob.size, this.#signal);
   }
 }

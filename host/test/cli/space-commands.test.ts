@@ -102,3 +102,22 @@ describe('usage', () => {
     expect((await run(['usage', '--packages', '--limit', '0'])).errors).toContain('--limit: expected a whole number');
   });
 });
+
+describe('statistics', () => {
+  it('are printed as a table, and as JSON', async () => {
+    const { run } = await start();
+    const { output } = await run(['statistics']);
+    expect(output).toMatch(
+      /^(\d{4}-\d\d-\d\d) to \d{4}[^]*\n\nday +requests +downloads +sent +hit ratio +denied +failed +saved +time saved\n/,
+    );
+    expect(output).toMatch(/^\d{4}-\d\d-\d\d +[1-9]\d* +\d+ +\S+ .*\n(?:.*\n)?total +[1-9]\d* /m);
+    const packages = (await run(['statistics', 'npm', '--by', 'package', '--sort', 'requests'])).output;
+    expect(packages).toMatch(/\nrepository +package +requests [^]*\nnpm +pkg:npm\/tool +[1-9]/);
+    const principals = (await run(['statistics', '--by', 'principal', '--days', '1'])).output;
+    expect(principals).toMatch(/\n\(anonymous\) +[1-9]/);
+    const json = JSON.parse((await run(['statistics', '--by', 'repository', '--json'])).output) as { rows: object[] };
+    expect(json.rows).toEqual(expect.arrayContaining([expect.objectContaining({ repository: 'npm' })]));
+    expect((await run(['statistics', '--unused'])).output).toMatch(/^package +repository +entries +size +last served/);
+    expect((await run(['statistics', '--by', 'month'])).errors).toContain('by: ');
+  });
+});

@@ -54,7 +54,10 @@ export async function putEntry(
   const [winner = entry] = await entries.putIfAbsent([entry], fence);
   if (winner.digest === entry.digest) {
     // Its bytes were fetched anew, perhaps since they were lost.
-    if (winner.fetchedAt === entry.fetchedAt) return winner;
+    if (winner.fetchedAt === entry.fetchedAt) {
+      services.observer?.kept?.(winner);
+      return winner;
+    }
     return (await entries.touch(winner, renewalBy(entry))) ?? winner;
   }
   const facts = { repository: entry.repository, key: entry.key, kept: winner.digest, found: entry.digest };

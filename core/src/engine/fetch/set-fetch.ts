@@ -57,8 +57,25 @@ async function fetchAnew(
   if (members.length === 1)
     return { entries: [await putEntry(services, resource, entries[0] as Entry, kept, fence)], lacking };
   if (resource.kind !== 'artifact' || resource.publishedPartly !== true)
-    return { entries: await services.storage.entries.putIfAbsent(entries, fence) };
+    return { entries: noteKept(context, entries, await services.storage.entries.putIfAbsent(entries, fence)) };
   return { entries: await putBeside(context, entries, fence), lacking };
+}
+
+/** Tells of those of `entries` that are in force. */
+function noteKept(
+  { services: { observer } }: FetchContext,
+  entries: readonly Entry[],
+  winners: readonly Entry[],
+): readonly Entry[] {
+  for (const winner of winners)
+    if (
+      entries.some(
+        ({ key, digest, fetchedAt }) =>
+          key === winner.key && digest === winner.digest && fetchedAt === winner.fetchedAt,
+      )
+    )
+      observer?.kept?.(winner);
+  return winners;
 }
 
 /**

@@ -310,7 +310,12 @@ class StoredFetch {
 
   /** @param weighed the coding of which the promise tells whether it is undone */
   async #fill(body: ComingBody, weighed: string | undefined): Promise<{ readonly spool: Spool; readonly sums: Sums }> {
+    const { clock, observer } = this.#context.services;
+    const started = clock.monotonic();
     const sums = await this.#transfer.fill(body);
+    // What another process receives, that one tells.
+    if (this.#part?.follows !== true)
+      observer?.received?.(this.#context.definition.name, body.spool.size, clock.monotonic() - started);
     const plain = weighed === undefined ? undefined : await this.#transfer.withoutCoding(body, weighed, sums);
     if (plain === undefined) return { spool: body.spool, sums };
     this.#flight.useSpool(plain.spool);

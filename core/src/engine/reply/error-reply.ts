@@ -51,6 +51,7 @@ export function errorReply(
       name,
       repository: definition.name,
       resource: labelOf(resource),
+      coordinates: resource?.kind === 'artifact' || resource?.kind === 'document' ? resource.coordinates : undefined,
       code: failure.code,
       detail: failure.message,
     },

@@ -41,7 +41,22 @@ export function cacheStatus({ name, collapsed, stored, ttl, detail }: CacheFacts
   return parts.join('; ');
 }
 
+/** The package that a reply is of, and whether it is an artifact of it. */
+export type OutcomeSubject = Pick<Outcome, 'coordinates' | 'isArtifact'>;
+
 /** The outcome of a request from its cache facts. */
-export function outcomeOf(repository: string, resource: string, { name, detail }: CacheFacts): Outcome {
-  return { name, repository, resource, detail };
+export function outcomeOf(
+  repository: string,
+  resource: string,
+  { name, detail }: CacheFacts,
+  subject?: OutcomeSubject,
+): Outcome {
+  return {
+    name,
+    repository,
+    resource,
+    detail,
+    coordinates: subject?.coordinates,
+    isArtifact: subject?.isArtifact,
+  };
 }

@@ -228,6 +228,8 @@ export function createRepresentations(parts: JudgingParts, { descriptions, reade
     return {
       repository: definition.name,
       resource: resource.class,
+      coordinates: resource.coordinates,
+      isArtifact: resource.kind === 'artifact' && resource.sidecar !== true,
       mediaType: resource.mediaType ?? source.mediaType,
       cacheControl: cacheControlUntil(resource.cacheControl, changesAt, clock.now()),
       changesAt,

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ByteRange } from '../../api/blob-store.js';
 import type { Entry } from '../../api/entry-index.js';
 import { EntrepotError } from '../../api/errors.js';
-import { cacheStatus, outcomeOf, xCache, type CacheFacts } from './outcome.js';
+import { cacheStatus, outcomeOf, xCache, type CacheFacts, type OutcomeSubject } from './outcome.js';
 import { multipart, parseRanges } from './multiple-ranges.js';
 import { ifRangeMatches, noneMatch, parseRange } from './range.js';
 import { mergeHeaders } from '../request/merge-headers.js';
@@ -11,7 +11,7 @@ import type { StoredResource } from '../request/resource.js';
 import { sandboxFor } from './sandbox.js';
 
 /** Something that can be sent: its metadata, and a way to its bytes. */
-export interface Representation {
+export interface Representation extends OutcomeSubject {
   readonly repository: string;
   /** The class of the resource. */
   readonly resource: string;
@@ -51,7 +51,7 @@ const MAX_WARNING = 1000;
 /** Answers GET or HEAD with `shown`: conditions, a range, or the whole (RFC 9110 §13.2.2, §14.2). */
 export async function respond(request: EngineRequest, shown: Representation): Promise<EngineReply> {
   const headers = representationHeaders(shown);
-  const outcome = outcomeOf(shown.repository, shown.resource, shown.facts);
+  const outcome = outcomeOf(shown.repository, shown.resource, shown.facts, shown);
   if (isNotModified(request, shown)) return { status: 304, headers, outcome };
   const range = askedRange(request, shown);
   if (range === 'unsatisfiable') {
@@ -88,7 +88,8 @@ function isUnconditional(request: EngineRequest): boolean {
 }
 
 /** The reply that sends a client elsewhere. Nobody keeps it: the URL soon ends, and who may have it is asked here each time. */
-function redirectTo({ href }: URL, { repository, resource, facts }: Representation): EngineReply {
+function redirectTo({ href }: URL, shown: Representation): EngineReply {
+  const { repository, resource, facts } = shown;
   const detail = facts.detail === undefined ? 'redirected' : `${facts.detail}, redirected`;
   const headers = {
     Location: href,
@@ -97,7 +98,7 @@ function redirectTo({ href }: URL, { repository, resource, facts }: Representati
     'X-Cache': xCache(facts.name),
     'Cache-Status': cacheStatus({ ...facts, detail }),
   };
-  return { status: 307, headers, outcome: outcomeOf(repository, resource, { ...facts, detail }) };
+  return { status: 307, headers, outcome: outcomeOf(repository, resource, { ...facts, detail }, shown) };
 }
 
 /** The spelling of the headers that are made here: one that comes with a representation is not a second one. */

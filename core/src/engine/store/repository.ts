@@ -142,8 +142,14 @@ export interface DecisionRecord {
 export interface EngineObserver {
   /** An upstream answered with `status`, or `failed`; `duration` in milliseconds until the head of its reply. */
   upstreamAnswered(repository: string, status: string, duration: number): void;
+  /** A body of `bytes` came from an upstream as a whole, in `duration` milliseconds after the head of the reply. */
+  received?(repository: string, bytes: number, duration: number): void;
   /** An upstream said how many requests it still takes (`ratelimit-remaining`). */
   upstreamRemaining?(repository: string, upstream: string, remaining: number): void;
+  /** An artifact was fetched, and is kept from now on. */
+  kept?(entry: Entry): void;
+  /** An upstream is left alone since it has failed several times in a row (`isDown`), or has answered again. */
+  upstreamHealth?(repository: string, upstream: string, isDown: boolean): void;
   /** Bytes were not what the ecosystem promised. */
   integrityFailed(repository: string): void;
   /** Policy decided on a request for an artifact. Called for each of them, before the reply. */

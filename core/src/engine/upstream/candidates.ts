@@ -38,6 +38,8 @@ export class UpstreamChoice {
   readonly #health = new Map<string, Breaker>();
   /** Health of places that documents named, by their origins. */
   readonly #hosts = new Lru<Breaker>(MAX_HOSTS, () => 1);
+  /** The upstreams that failed several times in a row and have not answered since, by URL. */
+  readonly #down = new Set<string>();
   /** Until when places are asked last, and in which order, by URL. */
   readonly #distrusted = new Lru<{ readonly until: number; readonly turn: number }>(MAX_DISTRUSTED, () => 1);
   #turn = 0;
@@ -91,12 +93,16 @@ export class UpstreamChoice {
    * @param reply the refusal, where it was one: it may say for how long the upstream wants to be left alone
    */
   failed(place: Candidate, reply?: TransportReply): void {
-    const { clock } = this.#services;
+    const { clock, observer } = this.#services;
     const health = this.#healthOf(place) ?? new Breaker();
     if (place.upstream === undefined) this.#hosts.set(place.url.origin, health);
     else this.#health.set(place.upstream.url, health);
     const wanted = Math.min(parseRetryAfter(reply?.headers['retry-after'], clock.now()) ?? 0, MAX_LEFT_ALONE) * 1000;
     health.failed(clock.monotonic(), wanted);
+    const { upstream } = place;
+    if (upstream === undefined || !health.isFailing || this.#down.has(upstream.url)) return;
+    this.#down.add(upstream.url);
+    observer?.upstreamHealth?.(this.#definition.name, upstream.url, true);
   }
 
   /** Notes that `url` sent bytes that are not what was promised: for a while it is asked last. */
@@ -107,8 +113,13 @@ export class UpstreamChoice {
 
   /** Notes an answer: it is healthy. */
   answered({ url, upstream }: Candidate): void {
-    if (upstream === undefined) this.#hosts.delete(url.origin);
-    else this.#health.delete(upstream.url);
+    if (upstream === undefined) {
+      this.#hosts.delete(url.origin);
+      return;
+    }
+    this.#health.delete(upstream.url);
+    if (this.#down.delete(upstream.url))
+      this.#services.observer?.upstreamHealth?.(this.#definition.name, upstream.url, false);
   }
 
   #healthOf({ url, upstream }: Candidate): Breaker | undefined {

@@ -68,6 +68,11 @@ export class PrometheusMetrics implements EngineObserver {
     ['repository'],
     UPSTREAM_BUCKETS,
   );
+  readonly #received = this.#counter(
+    'entrepot_upstream_received_bytes_total',
+    'Bytes of whole bodies that upstreams sent.',
+    ['repository'],
+  );
   readonly #clusterFetches = this.#counter(
     'entrepot_cluster_fetches_total',
     'Fetches in a cluster: `led` by this server, `followed` at another one, `lost` where another one took over.',
@@ -83,6 +88,13 @@ export class PrometheusMetrics implements EngineObserver {
     help: 'Requests that an upstream said it still takes.',
     labelNames: ['repository', 'upstream'],
     registers: [this.#registry],
+  });
+  readonly #upstreamDown = new Gauge({
+    name: 'entrepot_upstream_down',
+    help: '1 while an upstream is left alone, since it has failed several times in a row.',
+    labelNames: ['repository', 'upstream'],
+    registers: [this.#registry],
+    aggregator: 'max',
   });
   readonly #decisions = this.#counter(
     'entrepot_policy_decisions_total',
@@ -172,8 +184,22 @@ export class PrometheusMetrics implements EngineObserver {
     series.duration.observe(duration / 1000);
   }
 
+  received(repository: string, bytes: number): void {
+    this.#received.inc({ repository }, bytes);
+  }
+
   upstreamRemaining(repository: string, upstream: string, remaining: number): void {
     this.#upstreamRemaining.set({ repository, upstream: new URL(upstream).host }, remaining);
+  }
+
+  upstreamHealth(repository: string, upstream: string, isDown: boolean): void {
+    this.#upstreamDown.set({ repository, upstream: new URL(upstream).host }, Number(isDown));
+  }
+
+  /** Shows these upstreams, and no others, as healthy. */
+  expectUpstreams(upstreams: readonly { readonly repository: string; readonly url: string }[]): void {
+    this.#upstreamDown.reset();
+    for (const { repository, url } of upstreams) this.upstreamHealth(repository, url, false);
   }
 
   clusterFetched(role: 'led' | 'followed' | 'lost'): void {

@@ -104,4 +104,16 @@ export const MIGRATIONS: Readonly<Record<string, readonly Statement[]>> = {
   ],
   // What is kept can be searched for by name.
   '0012-search': SEARCH,
+  // What was asked for and answered, by day; and the last batch of numbers that each process has added to it.
+  '0013-statistics': [
+    `create table statistics (
+      day integer not null, repository text not null, dimension text not null, name text not null,
+      requests integer not null, downloads integer not null, bytes integer not null,
+      hits integer not null, revalidated integer not null, stale integer not null, misses integer not null,
+      denied integer not null, failed integer not null, not_modified integer not null, ranges integer not null,
+      kept_bytes integer not null, upstream_requests integer not null, upstream_time integer not null,
+      received_bytes integer not null, receive_time integer not null,
+      constraint statistics_key primary key (day, repository, dimension, name))`,
+    'create table statistics_writers (writer text not null primary key, batch integer not null, at integer not null)',
+  ],
 };

@@ -165,9 +165,53 @@ export interface Schema {
   leases: { name: string; owner: string; generation: number; until: number };
   meta: { name: string; value: string };
   flights: FlightTable;
+  statistics: StatisticsTable;
+  /** The last batch that each process has added to `statistics`, and when. */
+  statistics_writers: { writer: string; batch: number; at: number };
   keys: KeyTable;
   audit: AuditTable;
 }
+
+/**
+ * The rows of one repository on one day: one for all requests, and parts of it by package and by principal. The smallest parts become
+ * one row of the others.
+ */
+export type Dimension = 'all' | 'package' | 'other-packages' | 'principal' | 'other-principals' | 'anonymous';
+
+/** Numbers of one day. */
+export interface StatisticsTable extends Record<StatisticsNumber, number> {
+  /** Days since the epoch. */
+  day: number;
+  repository: string;
+  dimension: Dimension;
+  /** A package URL without a version, or a principal. Else `''`, since it is part of the key. */
+  name: string;
+}
+
+/** The columns of numbers, which add up. Times are milliseconds. */
+export const STATISTICS_NUMBERS = [
+  'requests',
+  'downloads',
+  'bytes',
+  'hits',
+  'revalidated',
+  'stale',
+  'misses',
+  'denied',
+  'failed',
+  'not_modified',
+  'ranges',
+  /** Bytes of replies that a kept copy was for. */
+  'kept_bytes',
+  'upstream_requests',
+  /** Until the heads of their replies. */
+  'upstream_time',
+  'received_bytes',
+  /** From the heads of replies to their last bytes. */
+  'receive_time',
+] as const;
+
+export type StatisticsNumber = (typeof STATISTICS_NUMBERS)[number];
 
 /** A fetch that one process does for all. */
 export interface FlightTable {

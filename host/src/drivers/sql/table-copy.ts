@@ -24,6 +24,8 @@ const KEYS: { readonly [Name in Copied]: readonly (keyof Schema[Name] & string)[
   decisions: ['id'],
   downloads: ['ecosystem', 'name', 'version', 'repository', 'digest', 'caller', 'address', 'day'],
   first_seen: ['ecosystem', 'name', 'version'],
+  statistics: ['day', 'repository', 'dimension', 'name'],
+  statistics_writers: ['writer'],
   pins: ['id'],
   keys: ['id'],
   audit: ['id'],

@@ -1,5 +1,5 @@
 import { packageUrl } from '@entrepot/core';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { SqlDatabase } from './sql-database.js';
 import { stored } from './stored.js';
 
@@ -53,13 +53,26 @@ export class SqlUsageReport {
 
   /** The packages that take most, the largest first. @param repository absent: of all */
   async packages(repository: string | undefined, limit: number): Promise<readonly PackageUsage[]> {
+    return await this.#packages(repository, sql``, limit);
+  }
+
+  /** The packages of which nothing was served, nor stored, since `before`: those that take most first. @param repository absent: of all */
+  async unused(repository: string | undefined, before: number, limit: number): Promise<readonly PackageUsage[]> {
+    return await this.#packages(repository, sql`having max(coalesce(accessed_at, fetched_at)) < ${before}`, limit);
+  }
+
+  async #packages(
+    repository: string | undefined,
+    having: RawBuilder<unknown>,
+    limit: number,
+  ): Promise<readonly PackageUsage[]> {
     const rows = await this.#all<PackageRow>(sql`
       select ${REPOSITORY} as repository, ecosystem, name, count(*) as entries, sum(size) as bytes,
         max(accessed_at) as served
       from entries where name is not null ${only(repository)}
-      group by 1, 2, 3 order by bytes desc, 1, 2, 3 limit ${limit}`);
-    return rows.map(({ repository, ecosystem, name, entries, bytes, served }) => ({
-      repository,
+      group by 1, 2, 3 ${having} order by bytes desc, 1, 2, 3 limit ${limit}`);
+    return rows.map(({ repository: place, ecosystem, name, entries, bytes, served }) => ({
+      repository: place,
       purl: packageUrl({ ecosystem, name }),
       entries: Number(entries),
       bytes: Number(bytes),

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { ErrorKind } from '@entrepot/core';
 import type { Context } from 'koa';
 import type { z } from 'zod';
@@ -104,7 +105,7 @@ type JsonOf<R> = R extends { readonly json: infer Schema extends z.ZodType } ? S
 export type OperationAnswer<O extends Operation> = {
   [Status in keyof O['replies'] & number]:
     | { readonly status: Status; readonly json: JsonOf<O['replies'][Status]> }
-    | { readonly status: Status; readonly text: string | Buffer; readonly type: string }
+    | { readonly status: Status; readonly text: string | Buffer | Readable; readonly type: string }
     | { readonly status: Status };
 }[keyof O['replies'] & number];
 
@@ -123,8 +124,8 @@ export function json<Status extends number, Json>(status: Status, value: Json) {
   return { status, json: value };
 }
 
-/** An answer with a text of another media type. */
-export function text<Status extends number>(status: Status, type: string, value: string | Buffer) {
+/** An answer with a text of another media type; a stream has no end that is known. */
+export function text<Status extends number>(status: Status, type: string, value: string | Buffer | Readable) {
   return { status, type, text: value };
 }
 

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Logger } from '@entrepot/core';
 import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
@@ -81,7 +82,7 @@ function send<O extends Operation>(ctx: Context, operation: O, answer: Operation
   const { status, json, text, type } = answer as {
     readonly status: number;
     readonly json?: object;
-    readonly text?: string | Buffer;
+    readonly text?: string | Buffer | Readable;
     readonly type?: string;
   };
   ctx.status = status;

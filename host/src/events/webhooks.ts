@@ -1,21 +1,22 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { packageUrl, type Clock, type Logger, type Transport } from '@entrepot/core';
+import type { Clock, Logger, Transport } from '@entrepot/core';
+import type { EventName } from '../config/event-names.js';
 import type { WebhookConfig } from '../config/schema.js';
 import type { AuditRecord } from '../drivers/sql/audit-store.js';
-import type { DecisionRecord } from '../drivers/sql/decision-log.js';
-import type { KeptException } from '../drivers/sql/exception-store.js';
-import type { NewFindings } from '../scanning/scanner-updates.js';
+import { printEvent, type EventHub } from './event-hub.js';
 
 /** A webhook, of policy or of the audit log. */
 export interface Webhook extends Omit<WebhookConfig, 'events'> {
-  readonly events: readonly EventName[];
+  readonly events: readonly PostedName[];
 }
 
 export interface WebhooksOptions {
   readonly webhooks: readonly Webhook[];
-  readonly transport: Transport;
+  /** Absent: nothing but what is given is posted. */
+  readonly hub?: EventHub | undefined;
   readonly clock: Clock;
+  readonly transport: Transport;
   readonly logger: Logger;
 }
 
@@ -25,7 +26,7 @@ interface Queue {
   running: boolean;
 }
 
-type EventName = WebhookConfig['events'][number] | 'audit';
+type PostedName = EventName | 'audit';
 
 /** The most waiting events of one webhook. More are dropped. */
 const MAX_WAITING = 1_000;
@@ -40,42 +41,44 @@ export class Webhooks {
   readonly #options: WebhooksOptions;
   readonly #queues: readonly Queue[];
   readonly #end = new AbortController();
+  #unlisten = (): void => {};
 
   constructor(options: WebhooksOptions) {
     this.#options = options;
     this.#queues = options.webhooks.map((webhook) => ({ webhook, waiting: [], running: false }));
   }
 
-  refused(event: 'denied' | 'held', { repository, coordinates, rules, caller }: DecisionRecord): void {
-    const reasons = rules.map(({ id, action, reason, findings }) => ({ id, action, reason, findings }));
-    this.#tell(event, { repository, purl: packageUrl(coordinates), rules: reasons, caller });
+  /** Begins to listen. */
+  begin(): void {
+    const { hub } = this.#options;
+    if (this.#queues.length > 0 && hub !== undefined)
+      this.#unlisten = hub.listen((event) => this.#tell(event.event, () => printEvent(event, true)));
   }
 
-  newlyVulnerable({ artifact, scanner, findings }: NewFindings): void {
-    const { repository, digest, coordinates } = artifact;
-    this.#tell('newly-vulnerable', { repository, purl: packageUrl(coordinates), digest, scanner, findings });
-  }
-
-  exceptionEnding({ id, scope, rules, advisories, reason, ticket, approvedBy, expiresAt }: KeptException): void {
-    const about = { ...scope, rules, advisories, reason, ticket, approvedBy };
-    this.#tell('exception-ending', { exception: id, ...about, expires: new Date(expiresAt).toISOString() });
+  /** Leaves further events to another one; waiting ones are posted. */
+  retire(): void {
+    this.#unlisten();
   }
 
   /** Tells of what was written to the audit log. */
   audited(records: readonly AuditRecord[]): void {
-    for (let from = 0; from < records.length; from += MAX_RECORDS)
-      this.#tell('audit', { records: records.slice(from, from + MAX_RECORDS) });
+    const at = new Date(this.#options.clock.now()).toISOString();
+    for (let from = 0; from < records.length; from += MAX_RECORDS) {
+      const part = records.slice(from, from + MAX_RECORDS);
+      this.#tell('audit', () => JSON.stringify({ id: randomUUID(), event: 'audit', at, records: part }));
+    }
   }
 
   /** Stops; waiting events are lost. */
   async dispose(): Promise<void> {
+    this.retire();
     this.#end.abort();
     await this.#options.transport.dispose();
   }
 
-  #tell(event: EventName, fields: object): void {
-    const { clock, logger } = this.#options;
-    const body = JSON.stringify({ id: randomUUID(), event, at: new Date(clock.now()).toISOString(), ...fields });
+  #tell(event: PostedName, print: () => string): void {
+    const { logger } = this.#options;
+    let body: string | undefined;
     for (const queue of this.#queues) {
       if (!queue.webhook.events.includes(event)) continue;
       if (queue.waiting.length >= MAX_WAITING) {
@@ -85,6 +88,7 @@ export class Webhooks {
         );
         continue;
       }
+      body ??= print();
       queue.waiting.push(body);
       if (!queue.running) void this.#drain(queue);
     }
