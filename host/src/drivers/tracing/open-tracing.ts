@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@entrepot/core';
+import { withoutTrailingSlashes, type Clock, type Logger } from '@entrepot/core';
 import { DEFAULT_TRANSPORT, type TracingConfig } from '../../config/schema.js';
 import { openTransport } from '../upstream/open-transport.js';
 import { OtlpExporter } from './otlp-exporter.js';
@@ -11,7 +11,7 @@ export function openTracing(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): Tracing {
   const url = new URL(endpoint);
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/traces`;
+  url.pathname = `${withoutTrailingSlashes(url.pathname)}/v1/traces`;
   const transport = openTransport(DEFAULT_TRANSPORT);
   const exporter = new OtlpExporter({ url, headers, serviceName, transport, logger });
   return new Tracing({ sample, passToUpstreams, exporter, clock });
