@@ -1,5 +1,5 @@
 /**
- * One client that asks for a hundred times its share, and what another one feels of it: times of requests, in turns with the same client
+ * Measures what another client feels of one that asks for a hundred times its share: times of requests, in turns with the same client
  * alone, beside the same noise at another server of this machine (which takes processors, and nothing else), and beside the same noise
  * where nobody is limited.
  *

@@ -31,7 +31,7 @@ const LIBRARIES = [
 /** A tree that a cargo of 2022 can read. */
 const OLD_TREE = 'serde_json = "=1.0.96"\nitoa = "=1.0.6"\nryu = "=1.0.13"\nserde = "=1.0.160"';
 /**
- * What cargo does by itself. Over plain http it asks for one thing after the other, and what has waited for 30 seconds has timed out:
+ * Tries what cargo does by itself. Over plain http it asks for one thing after the other, and what has waited for 30 seconds has timed out:
  * from a slow upstream, a large tree needs its retries.
  */
 const STOCK = { CARGO_NET_RETRY: '3' };
@@ -56,7 +56,7 @@ export async function cargoReal(tally) {
     const replaced = { registries: { here: url }, replaces: 'here' };
     const beside = { registries: { here: url } };
     const [today, old] = [await cargoProgram('cargo-1.96'), await cargoProgram('cargo-1.65')];
-    /** What is run instead of the cargo of this machine. @type {import('@entrepot/fixtures/cargo').CargoProgram | undefined} */
+    /** The program that is run instead of the cargo of this machine. @type {import('@entrepot/fixtures/cargo').CargoProgram | undefined} */
     let program;
 
     /**

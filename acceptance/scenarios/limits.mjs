@@ -29,7 +29,7 @@ const MODULES = 6;
 const PASSWORDS = { PUSHER: 'pushes-images', PULLER: 'pulls-images' };
 
 /**
- * What real clients do when they are told to wait: they ask for more than their share, are refused with 429 and `Retry-After`, and
+ * Shows real clients that are told to wait: they ask for more than their share, are refused with 429 and `Retry-After`, and
  * end well, or say what is wrong.
  * @param {Tally} tally
  */

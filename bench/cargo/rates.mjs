@@ -7,7 +7,7 @@ const INDEX = 'cr/at/crate-037';
 const CODED = { 'accept-encoding': 'gzip' };
 const PLAIN = { 'accept-encoding': 'identity' };
 
-/** One path under load. `pathOf(server)`: on that server. */
+/** Measures one path under load. `pathOf(server)`: on that server. */
 function rateCase({ id, title, path, headers, ...extra }) {
   return {
     id,

@@ -10,7 +10,7 @@ export const VERSION = '1.0';
 const NEEDS = 4;
 /** Sizes of jars, as those of a web application are: a few large ones, and many small ones. */
 const SIZES = [4_000, 9_000, 15_000, 25_000, 40_000, 65_000, 110_000, 190_000, 330_000, 700_000];
-/** What else a POM says: names, developers, plugins. */
+/** The rest of a POM: names, developers, plugins. */
 const PROSE = 'Names, developers and plugins that the POM of a library has. '.repeat(50);
 
 /** Name of the artifact that needs all others. */

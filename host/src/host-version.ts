@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** This package's version. */
+/** The version of this package. */
 export function hostVersion(): string {
   const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
   return (JSON.parse(manifest) as { readonly version: string }).version;

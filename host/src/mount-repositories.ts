@@ -24,7 +24,7 @@ export interface Served {
   readonly scope: Scope;
 }
 
-/** What the repositories of one listener have in common. */
+/** Settings that the repositories of one listener have in common. */
 export interface Mounting {
   readonly serverUrl: string | undefined;
   readonly proxies: TrustedProxies;

@@ -9,7 +9,7 @@ import { pomOf } from '../maven-hermetic.mjs';
 const GROUP = '/com/example/lib';
 const UTILS = '/org/codehaus/plexus/plexus-utils/1.1/plexus-utils-1.1';
 
-/** One package of each ecosystem whose repository is a proxy: npm, Python, Go, Maven. */
+/** Serves one package of each ecosystem whose repository is a proxy: npm, Python, Go, Maven. */
 export class KeyUpstreams {
   #database = new GoDatabase();
   #module = goModule({

@@ -53,7 +53,7 @@ function withAbsoluteEnd(tokens: readonly string[]): string[] {
   return tokens.map((token) => (token === '\\Z' ? '\\z' : token));
 }
 
-/** Where the plain text behind a leading `^` ends; -1 without it, and where nothing else follows. */
+/** The end of the plain text behind a leading `^`; -1 without it, and where nothing else follows. */
 function endOfText(tokens: readonly string[]): number {
   if (tokens[0] !== '^') return -1;
   const end = tokens.findIndex((token, at) => at > 0 && !isPlain(token));
@@ -61,7 +61,7 @@ function endOfText(tokens: readonly string[]): number {
   return end > 1 && isRepeated(tokens[end]) ? end - 1 : end;
 }
 
-/** Where the plain text before a closing `$` begins; 0 without it. */
+/** The begin of the plain text before a closing `$`; 0 without it. */
 function startOfText(tokens: readonly string[]): number {
   if (!isEnd(tokens.at(-1))) return 0;
   let start = tokens.length - 1;

@@ -12,7 +12,7 @@ const USE_ACCURACY = 600_000;
 const MOST_USES = 500;
 /** The interval at which uses are written, in milliseconds. */
 const FLUSH = 60_000;
-/** How long revoked and expired keys stay in the database, in milliseconds. */
+/** Time for which revoked and expired keys stay in the database, in milliseconds. */
 const KEEP_ENDED = 30 * 86_400_000;
 const DAY = 86_400_000;
 
@@ -38,7 +38,7 @@ export interface ApiKeysOptions {
   readonly logger: Logger;
 }
 
-/** What a key is made with. */
+/** The form of a new key. */
 export type NewKey = Pick<StoredKey, 'name' | 'scopes' | 'note' | 'createdBy' | 'expiresAt'>;
 
 /**
@@ -95,7 +95,7 @@ export class ApiKeys {
     return key !== undefined && key.expiresAt > this.#options.clock.now() ? key : undefined;
   }
 
-  /** When a key was last used, as far as this process knows. */
+  /** The time of the last use of a key, as far as this process knows. */
   usedAt({ id, usedAt = 0 }: Pick<StoredKey, 'id' | 'usedAt'>): number | undefined {
     return Math.max(usedAt, this.#byId.get(id)?.usedAt ?? 0) || undefined;
   }

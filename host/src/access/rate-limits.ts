@@ -73,7 +73,7 @@ function excess(use: Use | undefined, wait: number, now: number): Excess {
   return { retryAfter, message };
 }
 
-/** One `rateLimit` of the configuration. */
+/** Counts by one `rateLimit` of the configuration. */
 class Level {
   readonly #byAddress: Share | undefined;
   readonly #byName: Share | undefined;
@@ -88,7 +88,7 @@ class Level {
     this.#exempt = new Set([...exempt.principals, ...(above?.exempt.principals ?? [])]);
   }
 
-  /** What a caller has used of it. `undefined`: the caller is not limited. */
+  /** The part of it that a caller has used. `undefined`: the caller is not limited. */
   useOf(client: string | undefined, name: string | undefined): Use | undefined {
     if (name !== undefined && this.#exempt.has(name)) return undefined;
     const key = client === undefined ? undefined : this.#addresses.keyOf(client);

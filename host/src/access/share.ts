@@ -32,7 +32,7 @@ export class Share {
     this.bytesAhead = byteBurst === undefined ? USUAL_BURST * 1000 : this.perByte * byteBurst;
   }
 
-  /** What `caller` has used of it. */
+  /** The part of it that `caller` has used. */
   of(caller: string): Use {
     let use = this.#uses.get(caller);
     if (use === undefined) {

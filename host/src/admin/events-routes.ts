@@ -112,7 +112,7 @@ export function eventsRoutes(
     return text(200, `${STREAM}; charset=utf-8`, stream);
   });
 
-  /** What whoever asks may see of what they want. */
+  /** The wanted events that whoever asks may see. */
   async function sightOf(
     ctx: Context,
     isWanted: Sight,

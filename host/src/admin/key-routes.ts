@@ -16,7 +16,7 @@ const LONGEST = 36_500 * 86_400_000;
 export interface KeyRoutesOptions {
   readonly keys: ApiKeys;
   readonly store: SqlKeyStore;
-  /** Those that are served. */
+  /** The repositories that are served. */
   readonly repositories: readonly ScopedRepository[];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -122,7 +122,7 @@ export function keyRoutes(operations: Operations, options: KeyRoutesOptions): vo
   }
 }
 
-/** What a key may pass on: what it may itself, as far as it administers. */
+/** The rights that a key may pass on: its own, as far as it administers. */
 function ownScopes({ scopes }: { readonly scopes: readonly KeyScope[] }): readonly KeyScope[] {
   return scopes.filter(({ may }) => may === 'admin');
 }

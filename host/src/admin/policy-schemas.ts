@@ -101,7 +101,7 @@ export const report = named(
   }),
 );
 
-/** What documents state of a version. */
+/** The statements of documents about a version. */
 export const facts = named(
   'Facts',
   'The facts that documents state about a version. What is absent is unknown.',
@@ -203,7 +203,7 @@ export const configurationProblem = named(
   z.object({ path: z.string(), message: z.string() }),
 );
 
-/** What is kept of a version. */
+/** The kept files of a version. */
 export const keptBytes = z.object({ key: z.string(), digest: z.string(), size: bytes, fetchedAt: instant });
 
 /** The name of whoever answers for a change. */

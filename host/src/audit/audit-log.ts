@@ -14,7 +14,7 @@ export interface AuditSink {
 
 /** The bounds of the log, and where else it goes. */
 export interface AuditSettings {
-  /** How long changes and denials are kept; milliseconds. */
+  /** Time for which changes and denials are kept; milliseconds. */
   readonly keepChanges: number;
   readonly keepDenials: number;
   /** The most that are kept of each. */

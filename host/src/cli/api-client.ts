@@ -79,7 +79,7 @@ function isYaml(body: unknown): boolean {
   return typeof body === 'string' && parseJson(body) === undefined;
 }
 
-/** What an error says (RFC 9457); all of another answer. */
+/** The detail of an error (RFC 9457); all of another answer. */
 function detailOf(text: string): string {
   const problem = parseJson(text);
   return isRecord(problem) && typeof problem['detail'] === 'string' ? problem['detail'] : text.trim();

@@ -89,7 +89,7 @@ const rateLimitSchema = z.strictObject({
   ).describe('Who is not limited.'),
 });
 
-/** How much each caller may ask for. */
+/** The shares of callers. */
 export type RateLimitConfig = z.output<typeof rateLimitSchema>;
 
 const publicUrl = httpUrl({ credentials: false }).transform(withoutTrailingSlashes);

@@ -38,7 +38,7 @@ export const SPACE = createToken<Space, 'root'>('host-space', 'root');
 export const CLUSTER = createToken<Cluster | undefined, 'root'>('host-cluster', 'root');
 export const HOT_CACHE = createToken<HotCache, 'root'>('host-hot-cache', 'root');
 export const STORAGE = createToken<SharedStorage, 'root'>('host-storage', 'root');
-/** Who changed what, and who was refused. */
+/** The log of changes and denials. */
 export const AUDIT = createToken<AuditLog, 'root'>('host-audit', 'root');
 /** The keys of callers. */
 export const KEYS = createToken<ApiKeys, 'root'>('host-keys', 'root');

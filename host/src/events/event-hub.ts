@@ -13,7 +13,7 @@ export interface ServerEvent {
   readonly repository: string | undefined;
   /** JSON values that whoever may read the repository may know. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** Those that only operators may know, such as the names of callers. */
+  /** Fields that only operators may know, such as the names of callers. */
   readonly operatorFields: Readonly<Record<string, unknown>>;
 }
 

@@ -11,7 +11,7 @@ const LONGEST_WAIT = 100;
 /** The format of lines: JSON for programs, text for people, or by the kind of standard output. */
 export type LogFormat = 'auto' | 'json' | 'text';
 
-/** Where lines go, by the file; standard output has none. Of all loggers: their lines stay in order. */
+/** Destinations of lines, by the file; standard output has none. Of all loggers: their lines stay in order. */
 const outputs = new Map<string, LogOutput>();
 
 /** A place for lines. */

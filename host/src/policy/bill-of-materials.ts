@@ -13,7 +13,7 @@ interface Component {
 /** The forms that a bill of materials comes in. */
 export const BILLS = { cyclonedx: cycloneDx, spdx } as const;
 
-/** One of them. */
+/** A format of bills of materials. */
 export type BillForm = keyof typeof BILLS;
 
 /** Lists downloads as a CycloneDX 1.5 document, each version once. */

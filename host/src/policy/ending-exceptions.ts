@@ -3,7 +3,7 @@ import type { KeptException, SqlExceptionStore } from '../drivers/sql/exception-
 
 export interface EndingExceptionsOptions {
   readonly store: Pick<SqlExceptionStore, 'alter'>;
-  /** How long before its end an exception is announced, in milliseconds; 0: never. */
+  /** Time before its end at which an exception is announced, in milliseconds; 0: never. */
   readonly notice: number;
   readonly clock: Clock;
   readonly logger: Logger;

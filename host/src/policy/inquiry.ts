@@ -79,7 +79,7 @@ export interface Known {
   readonly listed?: DescribedVersion | undefined;
 }
 
-/** What is known of the versions of a name in one repository. */
+/** The known versions of a name in one repository. */
 export interface PlacedVersions {
   readonly place: AskedRepository;
   readonly kept: readonly KeptVersion[];

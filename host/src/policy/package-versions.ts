@@ -14,7 +14,7 @@ export interface PackageVersion {
   readonly bytes: number;
   /** Milliseconds since the epoch. */
   readonly publishedAt?: number | undefined;
-  /** When the first of its files was stored; milliseconds since the epoch. */
+  /** Time at which the first of its files was stored; milliseconds since the epoch. */
   readonly fetchedAt?: number | undefined;
   readonly deprecated?: boolean | undefined;
   readonly yanked?: boolean | undefined;

@@ -6,7 +6,7 @@ import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 
 /** Counting again begins this long after the last time at the earliest, in milliseconds. */
 const REMEMBERED = 60_000;
-/** How long a reader waits for counts, in milliseconds; then it gets those from before. */
+/** Time for which a reader waits for counts, in milliseconds; then it gets those from before. */
 const PATIENCE = 1_000;
 /** The most tenants of a repository that have a series of their own: those with the most versions. */
 const MOST_TENANTS = 100;
@@ -27,7 +27,7 @@ export interface HostedCountsOptions {
   readonly logger: Logger;
 }
 
-/** What a tenant has. A tenant is what stands before the last slash of names; empty where there is none. */
+/** Counts of a tenant. A tenant is what stands before the last slash of names; empty where there is none. */
 export interface TenantCounts {
   readonly repository: string;
   readonly tenant: string;

@@ -61,7 +61,7 @@ export class Room implements BlobCatalogue {
   #released: PromiseWithResolvers<void> | undefined;
   /** Until when nothing is tried in a scope where no room could be made, on the monotonic clock. */
   readonly #fullUntil = new Map<string, number>();
-  /** When somebody was last told that room is missing in a scope, on the monotonic clock. */
+  /** Time at which somebody was last told that room is missing in a scope, on the monotonic clock. */
   readonly #toldAt = new Map<string, number>();
 
   constructor(

@@ -38,7 +38,7 @@ it('every operation admits those whom it is declared for, and answers as it is d
   expect(asked).toBe(OPERATIONS.length * Object.keys(ROLES).length);
 });
 
-/** What a reply has that its operation does not declare. */
+/** Finds what a reply has that its operation does not declare. */
 async function faultsOf({ replies }: Operation, reply: Response): Promise<readonly string[]> {
   const type = reply.headers.get('content-type') ?? '';
   const isStream = type.startsWith('text/event-stream');

@@ -25,7 +25,7 @@ export const ROLES = {
   'reader of metrics': `Bearer ${METRICS_TOKEN}`,
 } as const;
 
-/** One of `ROLES`. */
+/** A caller of `ROLES`. */
 export type Role = keyof typeof ROLES;
 
 const SCANNER = `

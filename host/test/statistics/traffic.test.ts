@@ -50,7 +50,7 @@ async function open(folder: string) {
   return { url, close };
 }
 
-/** One connection: a request is counted before the next one on it is read. */
+/** Sends over one connection: a request is counted before the next one on it is read. */
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
 async function ask(url: string, headers: Record<string, string>, method = 'GET') {

@@ -31,7 +31,7 @@ export class Owners {
     this.#lists.set(name, { until: this.#clock.monotonic() + GOOD_FOR, versions });
   }
 
-  /** Those of `upstreams` that list a version. `undefined`: it is not known of all of them, or none does. */
+  /** The `upstreams` that list a version. `undefined`: it is not known of all of them, or none does. */
   of(name: string, version: string, upstreams: readonly string[]): readonly string[] | undefined {
     const lists = this.#lists.get(name);
     if (lists === undefined || lists.until <= this.#clock.monotonic()) return undefined;

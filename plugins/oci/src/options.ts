@@ -91,5 +91,5 @@ export const ociOptions = z.strictObject({
 /** The options, read. */
 export type OciOptions = z.output<typeof ociOptions>;
 
-/** What is said of images by name. */
+/** Rules for images by name. */
 export type ImageRule = z.output<typeof rule>;

@@ -33,7 +33,7 @@ export class FetchTurns {
   readonly #limits: RepositoryLimits;
   readonly #flights: Flights;
   readonly #turns: FairLimiter;
-  /** Those who wait, by the flight that they would start. */
+  /** Waiting clients, by the flight that they would start. */
   readonly #waiting = new Map<string, Set<AbortController>>();
 
   constructor(limits: RepositoryLimits, flights: Flights) {

@@ -27,7 +27,7 @@ interface SharedReply extends AdaptedReply {
   readonly body: string;
 }
 
-/** What passthrough requests share with other parts of a repository. */
+/** Parts of a repository that passthrough requests share with others. */
 export interface PassthroughParts {
   readonly upstreams: Upstreams;
   readonly judge: Judge;

@@ -80,7 +80,7 @@ export interface RepositoryDefinition {
   readonly userAgent: string;
   readonly limits: RepositoryLimits;
   readonly access: Access;
-  /** How much each caller may ask for. Absent: without limit. */
+  /** The share that each caller may ask for. Absent: without limit. */
   readonly callerLimits?: CallerLimits | undefined;
   /** Hosts besides an upstream's own site that its `Bearer` challenges may lead to: `auth.example.com`. */
   readonly trustedRealms: readonly string[];

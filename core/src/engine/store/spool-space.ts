@@ -12,7 +12,7 @@ export class SpoolSpace {
   readonly #maxBytes: number;
   readonly #freeBytes: () => number;
   #used = 0;
-  /** One for each body that clients may have before it is kept. */
+  /** A promise for each body that clients may have before it is kept. */
   readonly #ahead = new Set<Promise<void>>();
 
   /**

@@ -12,7 +12,7 @@ export interface AuditRecord {
   readonly kind: AuditKind;
   readonly event: string;
   readonly at: number;
-  /** When it last happened. */
+  /** Time at which it last happened. */
   readonly lastAt: number;
   readonly times: number;
   /** A user, the subject of a token, or `key:` and the name of a key. Absent: nobody knows. */
@@ -24,7 +24,7 @@ export interface AuditRecord {
   readonly detail?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Which records are wanted. */
+/** A selection of records. */
 export interface AuditQuery {
   readonly kind?: AuditKind | undefined;
   readonly event?: string | undefined;

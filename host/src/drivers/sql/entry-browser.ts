@@ -3,7 +3,7 @@ import { prefixRange } from './prefix-range.js';
 import type { SqlDatabase } from './sql-database.js';
 import { stored } from './stored.js';
 
-/** What is wanted of a repository. */
+/** A selection of entries of a repository. */
 export interface FolderQuery {
   readonly repository: string;
   /** The beginning of the keys: a folder ends with a slash. */

@@ -34,7 +34,7 @@ export interface StoredKey {
   readonly expiresAt?: number | undefined;
   /** Absent: it is in force until it expires. */
   readonly revokedAt?: number | undefined;
-  /** When it was last used, give or take ten minutes. Absent: not yet. */
+  /** Time of the last use, give or take ten minutes. Absent: not yet. */
   readonly usedAt?: number | undefined;
   /** The count of changes of keys at which it was put. */
   readonly change: number;

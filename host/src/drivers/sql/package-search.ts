@@ -7,7 +7,7 @@ const CANDIDATES = 2_000;
 /** Below this number of letters a text is looked for at the beginning of names alone. */
 const LEAST_LETTERS = 3;
 
-/** Which names are wanted. */
+/** A selection of names. */
 export interface NameQuery {
   /** A part of the name, in any case. */
   readonly text: string;
@@ -102,7 +102,7 @@ export class SqlPackageSearch {
       order by 2, 3, 4, 5 limit ${limit}`);
   }
 
-  /** Where names are, and how they are written in small letters. */
+  /** The column of names, and the expression that writes it in small letters. */
   #source({ ecosystem, repository }: Pick<NameQuery, 'ecosystem' | 'repository'>) {
     if (this.#isPostgres) {
       const ofType = ecosystem === undefined ? sql`` : sql`and ecosystem = ${ecosystem}`;

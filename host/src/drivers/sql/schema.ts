@@ -251,7 +251,7 @@ export interface KeyTable {
   expires_at: number | null;
   /** NULL: it is in force until it expires. */
   revoked_at: number | null;
-  /** When it was last used, give or take ten minutes. NULL: not yet. */
+  /** Time of the last use, give or take ten minutes. NULL: not yet. */
   used_at: number | null;
   /** The count of changes of keys at which it was put. */
   change: number;

@@ -19,7 +19,7 @@ export interface EndedSpan {
 }
 
 export interface OtlpExporterOptions {
-  /** Where traces are posted to. */
+  /** The URL that traces are posted to. */
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly serviceName: string;

@@ -26,7 +26,7 @@ export class Operations {
     this.#logger = logger;
   }
 
-  /** Those that were added. */
+  /** Operations that were added. */
   get all(): readonly Operation[] {
     return this.#all;
   }

@@ -89,7 +89,7 @@ export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown
   throw new EntrepotError('bad-request', lines.join('; ').slice(0, 4_000));
 }
 
-/** What was expected, in the words of people. */
+/** Expectations by the type of a schema, in the words of people. */
 const EXPECTED: Readonly<Record<string, string>> = {
   boolean: 'true or false',
   string: 'a text',

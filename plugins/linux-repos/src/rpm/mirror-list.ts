@@ -39,7 +39,7 @@ export function isListed({ sums }: MirrorList, bytes: Uint8Array): boolean {
   });
 }
 
-/** Those that are taken, the strongest first. */
+/** Algorithms that are taken, the strongest first. */
 const ALGORITHMS = ['sha512', 'sha256'] as const;
 
 /** Lines that are no URL are comments. Old lists name the file. */

@@ -13,7 +13,7 @@ export interface Newest {
   readonly date: number | undefined;
   /** SHA-256 of its main document. */
   readonly sha256: string;
-  /** Those of generations before it. */
+  /** Sums of generations before it. */
   readonly earlier: ReadonlySet<string>;
 }
 
