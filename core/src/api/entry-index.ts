@@ -106,6 +106,17 @@ export interface EntryListing {
   readonly limit: number;
 }
 
+/** A page of the entries of a repository by the time at which they were stored, and by key where that is the same. */
+export interface StoredListing {
+  /** Those that were stored then or later; milliseconds since the epoch. */
+  readonly since: number;
+  /** The last key of the page before: of those that were stored at `since`, only the ones after it. Absent: all. */
+  readonly after?: string | undefined;
+  /** Those that were stored earlier than this; milliseconds since the epoch. */
+  readonly before: number;
+  readonly limit: number;
+}
+
 /** When an entry was last served. */
 export interface EntryAccess {
   readonly repository: string;
@@ -154,6 +165,11 @@ export interface EntryIndex {
    * `limit` at the most.
    */
   list(repository: string, listing: EntryListing): Promise<readonly Entry[]>;
+  /**
+   * The entries of `repository` by `fetchedAt`, then by key in code-point order: those from `since` (inclusive) to `before` (exclusive),
+   * at `since` itself those after `after` (exclusive), `limit` at the most.
+   */
+  listStored(repository: string, listing: StoredListing): Promise<readonly Entry[]>;
   /** Those of `digests` that an entry of any repository points to. */
   referenced(digests: readonly Digest[]): Promise<ReadonlySet<Digest>>;
   /** Records accesses in one batch. Unknown keys are passed over; an older time never replaces a newer one. */

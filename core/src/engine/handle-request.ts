@@ -57,6 +57,7 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
   const fetching = new Fetching(flying);
   const reading = { definition, services, fetching, negative };
   const judging = { definition, services, contents, judge };
+  const resolving = { ...reading, ...judging };
   const serving = { ...judging, decisions, representations: createRepresentations(judging, fetching) };
   const stored = new StoredServing({ ...serving, upstreams, fetching, negative });
   const serveHosted = createHostedHandler(serving);
@@ -138,7 +139,7 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
   ): Promise<EngineReply> {
     const { request, caller } = context;
     requireMethod(request, ['GET']);
-    const resolution = new AliasResolution(reading, context, alias);
+    const resolution = new AliasResolution(resolving, context, alias);
     const serveFound = async (found: BoundResource): Promise<EngineReply> => {
       note(found);
       const need = neededFor(definition, request, found);
@@ -232,7 +233,7 @@ export function createRepository(definition: RepositoryDefinition, given: Engine
     cleanup: createCleanup(serving),
     heal: (entry, signal) => heal(flying, entry, signal),
     async keysAt(place) {
-      const keys = await keysAt(routing, place, (alias) => keysOfAlias(reading, alias, services.clock.now()));
+      const keys = await keysAt(routing, place, (alias) => keysOfAlias(resolving, alias, services.clock.now()));
       return { repository: definition.name, keys };
     },
     async forget(what) {

@@ -1,3 +1,4 @@
+import type { PackageCoordinates } from '../api/coordinates.js';
 import type { Parsed, PolicyFacts } from './classes.js';
 import type { Resource, Route } from './resource.js';
 
@@ -28,6 +29,31 @@ export interface ReadingContext {
   keys(prefix: string): Promise<readonly string[]>;
 }
 
+/** A page of what is kept, by the time at which it was stored. */
+export interface KeptListing {
+  /** Those that were stored then or later; milliseconds since the epoch. */
+  readonly since: number;
+  /** The key that the page before ended at: of those that were stored at `since`, only the ones after it. Absent: all. */
+  readonly after?: string | undefined;
+  /** The end of their keys: of the files of a version, the one that stands for it. */
+  readonly suffix: string;
+  readonly limit: number;
+}
+
+/** Bytes of a version that are kept. */
+export interface KeptVersion {
+  readonly coordinates: PackageCoordinates;
+  /** Milliseconds since the epoch. */
+  readonly storedAt: number;
+}
+
+/** Versions by the time at which they were stored, and by key where that is the same. */
+export interface KeptPage {
+  readonly versions: readonly KeptVersion[];
+  /** The place where the next page begins. Absent: there is nothing more. */
+  readonly next?: Pick<KeptListing, 'since' | 'after'> | undefined;
+}
+
 /** Context of `resolve`. */
 export interface ResolveContext extends ReadingContext {
   /** The client's address. Absent: it is not known. */
@@ -39,6 +65,12 @@ export interface ResolveContext extends ReadingContext {
   readonly connection: string | undefined;
   /** Whether the client only asks for the headers (HEAD). */
   readonly isHead: boolean;
+  /**
+   * Lists what is kept of versions that policy lets be listed, by the time at which it was stored. What was stored within the last minute is
+   * left out: something older may still be about to be stored, and whoever goes on from the last one would miss it. Looks at 20,000
+   * entries at the most, so that a page may hold less than `limit` although there is a next one.
+   */
+  kept(listing: KeptListing): Promise<KeptPage>;
 }
 
 /**

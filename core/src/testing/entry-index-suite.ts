@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Digest } from '../api/digest.js';
-import type { Entry, EntryIndex } from '../api/entry-index.js';
+import type { Entry, EntryIndex, StoredListing } from '../api/entry-index.js';
 import { digestOf } from './sample-bytes.js';
 import { assertFails, type Checks, defineChecks, type DriverFixture, openDriver, type SuiteRunner } from './suite.js';
 
@@ -41,6 +41,7 @@ export function entryIndexSuite(
       defineRemove(checks);
       defineChange(checks);
       defineList(checks);
+      defineListStored(checks);
       defineReferenced(checks);
       defineAccess(checks);
       defineCapabilities(checks, capabilities);
@@ -421,6 +422,66 @@ function defineList({ check }: Checks<OpenFixture>): void {
   check('list gives whole entries', async ({ index }) => {
     await index.replace(FULL);
     assertSame(await index.list('npm', { prefix: '', limit: 1 }), [FULL]);
+  });
+}
+
+function defineListStored({ check }: Checks<OpenFixture>): void {
+  const listed = async (index: EntryIndex, listing: Partial<StoredListing>): Promise<string[]> => {
+    const all = { since: 0, before: Number.MAX_SAFE_INTEGER, limit: 1000 };
+    return (await index.listStored('npm', { ...all, ...listing })).map(({ key }) => key);
+  };
+  const fill = async (index: EntryIndex, times: Readonly<Record<string, number>>): Promise<void> => {
+    for (const [key, time] of Object.entries(times)) await index.replace(makeEntry({ key, fetchedAt: T0 + time }));
+  };
+
+  check('listStored goes by time, and by key in code-point order', async ({ index }) => {
+    await fill(index, { '\u{1F600}': 1, '\uFFFD': 1, b: 2, a: 2, B: 2, z: 0, first: 10 });
+    await index.replace(makeEntry({ repository: 'other', key: 'other', fetchedAt: T0 + 1 }));
+    assert.deepEqual(await listed(index, {}), ['z', '\uFFFD', '\u{1F600}', 'B', 'a', 'b', 'first']);
+  });
+
+  check('listStored goes by when bytes were stored, whatever was confirmed or put since', async ({ index }) => {
+    await fill(index, { a: 1, b: 2 });
+    await index.touch('npm', 'a', digestOf(''), { checkedAt: T0 + 9 });
+    assert.deepEqual(await listed(index, {}), ['a', 'b']);
+    await fill(index, { a: 3 });
+    assert.deepEqual(await listed(index, {}), ['b', 'a']);
+  });
+
+  check('listStored takes since with it, and before not', async ({ index }) => {
+    await fill(index, { a: 1, b: 2, c: 3, d: 4 });
+    assert.deepEqual(await listed(index, { since: T0 + 2 }), ['b', 'c', 'd']);
+    assert.deepEqual(await listed(index, { since: T0 + 2, before: T0 + 4 }), ['b', 'c']);
+    assert.deepEqual(await listed(index, { since: T0 + 2, after: 'b', before: T0 + 4 }), ['c']);
+    assert.deepEqual(await listed(index, { since: T0 + 4, after: 'a', before: T0 + 4 }), []);
+    assert.deepEqual(await listed(index, { since: T0 + 5 }), []);
+  });
+
+  check('listStored pages through entries of one time', async ({ index }) => {
+    const times = Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`k${n % 8}-${n}`, Math.floor(n / 13)]));
+    await fill(index, times);
+    const seen: Entry[] = [];
+    for (let last: Entry | undefined; ; last = seen.at(-1)) {
+      const place = last === undefined ? { since: 0 } : { since: last.fetchedAt, after: last.key };
+      const page = await index.listStored('npm', { ...place, before: T0 + 100, limit: 7 });
+      assert.ok(page.length <= 7, `expected 7 entries at the most, found ${page.length}`);
+      if (page.length === 0) break;
+      assert.ok(seen.length < 100, 'expected the pages to come to an end');
+      seen.push(...page);
+    }
+    assert.deepEqual(seen.map(({ key }) => key).sort(), Object.keys(times).sort());
+    const expected = [...seen].sort(
+      (left, right) => left.fetchedAt - right.fetchedAt || (left.key < right.key ? -1 : 1),
+    );
+    assert.deepEqual(
+      seen.map(({ key }) => key),
+      expected.map(({ key }) => key),
+    );
+  });
+
+  check('listStored gives whole entries', async ({ index }) => {
+    await index.replace(FULL);
+    assertSame(await index.listStored('npm', { since: 0, before: Number.MAX_SAFE_INTEGER, limit: 1 }), [FULL]);
   });
 }
 

@@ -8,6 +8,7 @@ import {
   type EntryIndex,
   type EntryListing,
   type EntryRenewal,
+  type StoredListing,
 } from '../api/entry-index.js';
 
 interface Held {
@@ -67,6 +68,15 @@ export class MemoryEntryIndex implements EntryIndex {
     return entries
       .filter(({ key }) => key.startsWith(prefix) && (after === undefined || compareCodePoints(key, after) > 0))
       .sort((left, right) => compareCodePoints(left.key, right.key))
+      .slice(0, limit);
+  }
+
+  async listStored(repository: string, { since, after, before, limit }: StoredListing): Promise<readonly Entry[]> {
+    const entries = [...(this.#entries.get(repository)?.values() ?? [])].map(({ entry }) => entry);
+    return entries
+      .filter(({ fetchedAt }) => fetchedAt >= since && fetchedAt < before)
+      .filter(({ fetchedAt, key }) => fetchedAt > since || after === undefined || compareCodePoints(key, after) > 0)
+      .sort((left, right) => left.fetchedAt - right.fetchedAt || compareCodePoints(left.key, right.key))
       .slice(0, limit);
   }
 

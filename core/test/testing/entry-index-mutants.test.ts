@@ -406,6 +406,40 @@ const mutants: Mutant<Factory>[] = [
       return all.slice(after === undefined ? 0 : all.findIndex(({ key }) => key === after) + 1).slice(0, limit);
     },
   })),
+  mutant('lists by key alone', ['listStored goes by time', 'listStored goes by when bytes were stored'], (right) => ({
+    listStored: async (repository, listing) =>
+      [...(await right.listStored(repository, listing))].sort((left, right) => (left.key < right.key ? -1 : 1)),
+  })),
+  mutant('pages by time alone', ['listStored pages through'], (right) => ({
+    listStored: (repository, { after, ...listing }) =>
+      right.listStored(repository, after === undefined ? listing : { ...listing, since: listing.since + 1 }),
+  })),
+  mutant('starts each page at its time anew', ['listStored pages through', 'listStored takes since'], (right) => ({
+    listStored: (repository, { after: _ignored, ...listing }) => right.listStored(repository, listing),
+  })),
+  mutant('passes over all keys before the last one', ['listStored pages through'], (right) => ({
+    async listStored(repository, { after, limit, ...listing }) {
+      const all = await right.listStored(repository, { ...listing, limit: Infinity });
+      return all.filter(({ key }) => after === undefined || key > after).slice(0, limit);
+    },
+  })),
+  mutant('leaves out what was stored at since', ['listStored takes since with it'], (right) => ({
+    listStored: (repository, listing) =>
+      right.listStored(repository, listing.after === undefined ? { ...listing, since: listing.since + 1 } : listing),
+  })),
+  mutant('lists what is too new', ['listStored takes since with it'], (right) => ({
+    listStored: (repository, listing) => right.listStored(repository, { ...listing, before: Infinity }),
+  })),
+  mutant('lists all repositories by time', ['listStored goes by time'], (right) => ({
+    async listStored(repository, listing) {
+      const other = await right.listStored('other', listing);
+      return [...(await right.listStored(repository, listing)), ...other].slice(0, listing.limit);
+    },
+  })),
+  mutant('lists fewer fields by time', ['listStored gives whole entries'], (right) => ({
+    listStored: async (repository, listing) =>
+      (await right.listStored(repository, listing)).map(({ coordinates: _lost, ...entry }) => entry),
+  })),
   mutant('looks for references in one repository', ['referenced names the digests'], (right) => ({
     async referenced(digests) {
       const used = new Set((await right.list('npm', { prefix: '', limit: Infinity })).map(({ digest }) => digest));

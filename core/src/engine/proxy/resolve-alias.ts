@@ -2,19 +2,24 @@ import { EntrepotError } from '../../api/errors.js';
 import type { ResolveContext } from '../../plugin/alias.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { AliasResource, BoundResource } from '../request/resource.js';
+import { listKept, type ListingParts } from './list-kept.js';
 import { readingContext, type ReadingParts } from './reading-context.js';
+
+/** Parts of a repository that aliases are resolved with. */
+export type AliasParts = ReadingParts & ListingParts;
 
 /** The resolution of an alias for one request. */
 export class AliasResolution {
   readonly #alias: AliasResource;
   readonly #context: ResolveContext;
-  readonly #parts: ReadingParts;
+  readonly #parts: AliasParts;
 
-  constructor(parts: ReadingParts, { request, client, now }: RequestContext, alias: AliasResource) {
+  constructor(parts: AliasParts, { request, client, now }: RequestContext, alias: AliasResource) {
     this.#alias = alias;
     this.#parts = parts;
     const isHead = request.method === 'HEAD';
-    this.#context = { ...readingContext(parts, now), client, connection: request.connection, isHead };
+    const kept: ResolveContext['kept'] = (listing) => listKept(parts, now, listing, request.signal);
+    this.#context = { ...readingContext(parts, now), client, connection: request.connection, isHead, kept };
   }
 
   /** Finds the resource that it stands for. @throws EntrepotError `not-found` where there is none */
@@ -41,12 +46,13 @@ export class AliasResolution {
 }
 
 /** Lists the keys of what is kept for an alias. */
-export async function keysOfAlias(parts: ReadingParts, alias: AliasResource, now: number): Promise<readonly string[]> {
-  const context = {
+export async function keysOfAlias(parts: AliasParts, alias: AliasResource, now: number): Promise<readonly string[]> {
+  const context: ResolveContext = {
     ...readingContext(parts, now, { keptOnly: true }),
     client: undefined,
     connection: undefined,
     isHead: false,
+    kept: (listing) => listKept(parts, now, listing),
   };
   const keys = await alias.storedKeys(context);
   if (keys !== undefined) return keys;

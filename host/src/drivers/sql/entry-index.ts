@@ -9,6 +9,7 @@ import type {
   EntryListing,
   EntryRenewal,
   Fence,
+  StoredListing,
 } from '@entrepot/core';
 import { EntrepotError } from '@entrepot/core';
 import { LEASE_LOST } from '@entrepot/core/engine';
@@ -127,6 +128,20 @@ export class SqlEntryIndex extends SqlStore implements EntryIndex {
         .limit(limit)
         .execute(),
     );
+    return rows.map(toEntry);
+  }
+
+  async listStored(repository: string, { since, after, before, limit }: StoredListing): Promise<readonly Entry[]> {
+    const entries = this.database.selectFrom('entries').selectAll().where('repository', '=', repository);
+    const all = entries.where('fetched_at', '<', before).orderBy('fetched_at').orderBy('key');
+    const rows = await storedWithin('read', 'list entries by time', async () => {
+      if (after === undefined) return await all.where('fetched_at', '>=', since).limit(limit).execute();
+      // Two ranges of the index over times and keys: with an `or` of both, a database may read all that is older.
+      const same = await all.where('fetched_at', '=', since).where('key', '>', after).limit(limit).execute();
+      if (same.length === limit) return same;
+      const later = all.where('fetched_at', '>', since).limit(limit - same.length);
+      return [...same, ...(await later.execute())];
+    });
     return rows.map(toEntry);
   }
 

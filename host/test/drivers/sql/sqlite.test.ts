@@ -103,6 +103,8 @@ describe('a query', () => {
     const plans = [
       sql`select * from entries where repository = 'a' and key = 'b'`,
       sql`select * from entries where repository = 'a' and key >= 'b' and key < 'c' order by key limit 5`,
+      sql`select * from entries where repository = 'a' and fetched_at < 9 and fetched_at >= 1 order by fetched_at, key limit 5`,
+      sql`select * from entries where repository = 'a' and fetched_at < 9 and fetched_at = 1 and key > 'b' order by fetched_at, key limit 5`,
       sql`select distinct digest from entries where digest in ('a', 'b')`,
       sql`update entries set accessed_at = 1 where repository = 'a' and key = 'b' and accessed_at < 1`,
     ];
