@@ -4,6 +4,7 @@ import type { RenderRequest, Resource, VerifyContext } from '@entrepot/core';
 import type { DirectRoute } from './direct.js';
 import { LARGEST_GO_MOD, LARGEST_ZIP } from './dirhash.js';
 import { LARGEST_INFO, parseDate, parseInfo, renderQuery } from './info.js';
+import { moduleIndex } from './module-index.js';
 import { moduleOf } from './module-path.js';
 import { verifyGoMod, verifyInfo, verifyZip } from './module-verifier.js';
 import { LARGEST_PROOF, type LookupRecord } from './note.js';
@@ -139,6 +140,7 @@ export const CLASSES = {
   info: versionFile('The `.info` of versions.', { ...PUBLIC, cacheControl: 'public, max-age=604800' }),
   mod: versionFile('The `go.mod` of versions.', { ...PUBLIC, cacheControl: FOR_EVER }),
   zip: versionFile('The zips of versions.', { ...PUBLIC, cacheControl: FOR_EVER }),
+  index: moduleIndex,
   'checksum-head': documentClass<GoProxy, Head>({
     about: 'The newest signed head of the checksum database.',
     cache: {

@@ -34,6 +34,7 @@ export default defineProtocolPlugin({
         repository,
         verifiers: databases.map(({ verifier }) => verifier),
         servesDatabases: options.serveSumdb,
+        servesIndex: options.index,
         sourceOf: createSources({ repository, hasDatabase: databases.length > 0, ...settings }),
         direct: new DirectModules(options.routes, services, options.processes),
         logger,

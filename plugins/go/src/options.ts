@@ -157,6 +157,12 @@ export const goOptions = z.strictObject({
     .describe(
       'Whether clients may ask the checksum databases here (`/sumdb/<name>/`). `false`: modules are verified all the same, and clients go to their database themselves.',
     ),
+  index: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether clients may list the versions that are kept (`/index?since=<time>&limit=<number>`, as the public module index does), private ones among them. It takes the right to read the repository as a whole.',
+    ),
   unverified: patterns
     .optional()
     .describe(

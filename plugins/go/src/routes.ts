@@ -7,6 +7,7 @@ import { failure } from './errors.js';
 import { coordinatesOf, isVersionOf, moduleOf, unescapeModulePath, unescapeVersion, urlPath } from './module-path.js';
 import type { NoteVerifier } from './note.js';
 import { ServedDatabase } from './served-database.js';
+import { indexOf } from './module-index.js';
 import type { ModuleSource, SourceOf } from './sources.js';
 import { parseTilePath } from './tile.js';
 
@@ -24,6 +25,8 @@ export interface GoProxySettings {
   readonly verifiers: readonly NoteVerifier[];
   /** Whether clients may ask the databases here. */
   readonly servesDatabases: boolean;
+  /** Whether clients may list what is kept. */
+  readonly servesIndex: boolean;
   readonly sourceOf: SourceOf;
   readonly direct: DirectModules;
   readonly logger: Logger;
@@ -37,17 +40,21 @@ export class GoProxy {
   /** By name, in the order of the configuration. */
   readonly #databases: ReadonlyMap<string, ServedDatabase>;
   readonly #servesDatabases: boolean;
+  readonly #servesIndex: boolean;
 
-  constructor({ repository, verifiers, servesDatabases, sourceOf, direct, logger }: GoProxySettings) {
+  constructor({ repository, verifiers, servesDatabases, servesIndex, sourceOf, direct, logger }: GoProxySettings) {
     this.sourceOf = sourceOf;
     this.direct = direct;
     this.#servesDatabases = servesDatabases;
+    this.#servesIndex = servesIndex;
     this.#databases = new Map(verifiers.map((one) => [one.name, new ServedDatabase(one, repository, logger)]));
   }
 
   /** Reads a request (Go Modules Reference, "GOPROXY protocol"). */
   route(request: RequestHead): Route | undefined {
     requireMethod(request, ['GET']);
+    if (this.#servesIndex && request.segments.length === 1 && request.segments[0] === 'index' && !request.trailingSlash)
+      return indexOf(request.query);
     const underCached = request.segments[0] === 'cached-only';
     const segments = underCached ? request.segments.slice(1) : request.segments;
     if (request.trailingSlash || segments.some((segment) => segment.includes('/'))) return undefined;

@@ -51,6 +51,7 @@ const cases: readonly ProtocolCase[] = [
   { request: '/example.com/one/@v/v2.0.0.zip', resource: undefined, status: 404 },
   { request: '/sumdb/sumdb.test/supported', resource: { kind: 'local', status: 200 }, status: 200 },
   { request: '/sumdb/other.test/supported', resource: undefined, status: 404 },
+  { request: '/index', resource: undefined, status: 404 },
   { request: '/sumdb/sumdb.test/latest', resource: { kind: 'document', class: 'checksum-head' }, status: 200 },
   {
     request: '/sumdb/sumdb.test/lookup/example.com/one@v1.0.0',

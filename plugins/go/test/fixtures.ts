@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { PolicyEngine } from '@entrepot/core';
-import { openTestRepository, type TestReply, type TestRepository } from '@entrepot/core/testing';
+import {
+  openTestRepository,
+  type TestReply,
+  type TestRepository,
+  type TestRepositoryOptions,
+} from '@entrepot/core/testing';
 import { decodeModule, GoDatabase, goModule, proxyAnswer, type GoModule } from '@entrepot/fixtures/go-database';
 import { hashZip } from '../src/dirhash.js';
 import plugin from '../src/index.js';
@@ -75,6 +80,7 @@ export function fixture(): { database: GoDatabase; modules: GoModule[] } {
 export async function openGo(
   given: Record<string, unknown> | ((database: GoDatabase) => Record<string, unknown>) = {},
   policy?: PolicyEngine,
+  definition: NonNullable<TestRepositoryOptions['definition']> = {},
 ): Promise<GoRepository> {
   const { database, modules } = fixture();
   const options = typeof given === 'function' ? given(database) : given;
@@ -94,7 +100,7 @@ export async function openGo(
   const repository = await openTestRepository({
     plugin,
     options: { sumdb: database.verifierKey, unverified: 'corp.example.com', private: 'hidden.example.com', ...options },
-    definition: { upstreams: [{ url }] },
+    definition: { upstreams: [{ url }], ...definition },
     ...(policy !== undefined && { policy }),
   });
   onTestFinished(async () => {

@@ -220,6 +220,7 @@ describe('scopes', () => {
     expect(sourceOf('corp.test/direct/m')).toEqual({ scope: undefined, verified: false, confidential: true, direct });
     const services = { logger: silentLogger, transport: {} as Transport, clock: new ManualClock() };
     const go = new GoProxy({
+      servesIndex: false,
       repository,
       verifiers: [{ name: 'sums.test/v2' }, { name: 'other.test' }] as NoteVerifier[],
       servesDatabases: true,
