@@ -157,7 +157,7 @@ export class Edition {
               senderOf,
               sites,
             })
-          : new Operations(router, { everybody: OPEN, metrics: metricsGuard(metrics.token) }, logger);
+          : new Operations(router, { everybody: OPEN, metrics: metricsGuard(metrics.token) }, { logger });
         if (!isMain && hasMetrics) metricsRoute(operations, { path: metrics.path, source });
         const tokens = tokenRepositories(site.served);
         if (tokens.some(({ access }) => access.knowsCallers)) tokenRoute(operations, tokens, root.get(TOKENS));

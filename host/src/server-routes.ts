@@ -127,7 +127,7 @@ export function serverRoutes(
       delegate: access.guardWithin,
       metrics: metricsGuard(metrics.token),
     },
-    logger,
+    { logger, settled: () => root.get(STORAGE).spools.settled() },
   );
   healthRoutes(operations, { checks, isDraining: () => exchanges.draining, clock, logger });
   if (source !== undefined) metricsRoute(operations, { path: metrics.path, source });
@@ -180,7 +180,6 @@ export function serverRoutes(
   spaceRoutes(operations, {
     space: root.get(SPACE),
     storedFor: (text, request) => storedFor(text, request, sites.map(mountedSite) as [MountedSite, ...MountedSite[]]),
-    settled: () => root.get(STORAGE).spools.settled(),
     clock,
     logger,
   });

@@ -16,8 +16,6 @@ export interface SpaceRoutesOptions {
   readonly space: Space;
   /** Finds what is stored for the path or the URL of a request. */
   readonly storedFor: (text: string, request: IncomingMessage) => Promise<StoredKeys>;
-  /** Waits until what clients have had already is kept, so that it is found. */
-  readonly settled: () => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -29,8 +27,7 @@ const PATIENCE = 2_000;
  * Adds purging, pins and usage to the JSON API of administration. `POST /purge` answers when the purge has ended, or after a while, when
  * its `state` is `running`; `GET /purge/<id>` then tells how far it is, DELETE ends it.
  */
-export function spaceRoutes(operations: Operations, options: SpaceRoutesOptions): void {
-  const { space, storedFor, settled, clock, logger } = options;
+export function spaceRoutes(operations: Operations, { space, storedFor, clock, logger }: SpaceRoutesOptions): void {
   operations.add(PURGE.begin, async ({ body: { by, ...form }, ctx }) => {
     const selector = await selectorOf(ctx, form.subject);
     const { id } = space.purging.begin({ ...form, selector, by: administratorOf(ctx).name ?? by });
@@ -76,7 +73,6 @@ export function spaceRoutes(operations: Operations, options: SpaceRoutesOptions)
 
   /** Reads a subject. @throws EntrepotError `bad-request`, `not-found` */
   async function selectorOf(ctx: Context, subject: string): Promise<Selector> {
-    await settled();
     if (isRequest(subject)) {
       const { repository, keys } = await storedFor(subject, ctx.req);
       return keysSelector(repository, keys);

@@ -38,6 +38,7 @@ export class Statistics {
   #tidiedAt = -Infinity;
   #rowsSince = 0;
   #isComplaining = false;
+  #isEnding = false;
 
   constructor(options: StatisticsOptions) {
     this.#options = options;
@@ -90,9 +91,10 @@ export class Statistics {
     return this.#writing;
   }
 
-  /** Writes for the last time. */
+  /** Writes for the last time. To forget what is old is left to the next process: it takes a thread. */
   async dispose(): Promise<void> {
     clearInterval(this.#timer);
+    this.#isEnding = true;
     await this.#flushQuietly();
   }
 
@@ -123,7 +125,7 @@ export class Statistics {
 
   async #tidy(): Promise<void> {
     const { store, clock } = this.#options;
-    if (this.#config === undefined) return;
+    if (this.#config === undefined || this.#isEnding) return;
     const { keep, packagesPerDay: packages, principalsPerDay: principals } = this.#config;
     const now = clock.now();
     if (now - this.#tidiedAt < HOUR && this.#rowsSince < MOST_NAMES) return;

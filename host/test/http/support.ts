@@ -50,7 +50,7 @@ export function repository(mount: string, handler: Handler, trusted: readonly st
 
 /** Operations for one test, which everybody may use. @param metrics admits to the metrics */
 export function operationsOf(router: Router, metrics = OPEN): Operations {
-  return new Operations(router, { everybody: OPEN, metrics }, silentLogger);
+  return new Operations(router, { everybody: OPEN, metrics }, { logger: silentLogger });
 }
 
 /** A server for one test. */

@@ -425,7 +425,7 @@ const RPM: Ecosystem = {
     await ask('/os/repodata/repomd.xml');
   },
   ways: waysTo(RPM_PATH),
-  withoutWay: [...WITHOUT_WAY, 'index', 'listing'],
+  withoutWay: [...WITHOUT_WAY, 'index', 'listing', 'mirrorList', 'ownMirrors'],
 };
 
 const PACMAN_PATH = 'core/os/x86_64/app-1.1.0-1-x86_64.pkg.tar.zst';

@@ -21,6 +21,8 @@ const ENTRIES = 123;
 const PAGE = 50;
 /** Tables that belong to running processes. */
 const OWN = new Set(['flights', 'holds', 'leases', 'probes']);
+/** The tables of a search in SQLite, which it fills by itself. */
+const SEARCHED = /^names$|^name_parts/;
 
 async function sqlite(): Promise<SqlDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'entrepot-copy-'));
@@ -67,7 +69,7 @@ async function fill(database: SqlDatabase): Promise<void> {
       name: column.name,
       isInteger: /int/i.test(column.dataType),
     }));
-    if (name === 'usage') continue;
+    if (name === 'usage' || SEARCHED.test(name)) continue;
     const amount = name === 'blobs' || name === 'entries' ? ENTRIES : 7;
     const rows = Array.from({ length: amount }, (_, number) => ({
       ...rowOf(columns, number),
@@ -83,7 +85,7 @@ async function fill(database: SqlDatabase): Promise<void> {
 async function dump(database: SqlDatabase): Promise<Record<string, readonly string[]>> {
   const tables = await database.introspection.getTables();
   const all: Record<string, readonly string[]> = {};
-  for (const { name } of tables.filter((table) => !OWN.has(table.name))) {
+  for (const { name } of tables.filter((table) => !OWN.has(table.name) && !SEARCHED.test(table.name))) {
     const { rows } = await sql<Record<string, unknown>>`select * from ${sql.table(name)}`.execute(database);
     const texts = rows
       .filter((row) => row['name'] !== STORE_ID || name !== 'meta')

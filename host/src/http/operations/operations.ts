@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@entrepot/core';
 import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
@@ -10,6 +11,15 @@ import { readParameters, readQuery, readRequestBody } from './read-request.js';
 /** Admits callers to operations. */
 export type Guards = Readonly<Partial<Record<Access, Middleware>>>;
 
+export interface OperationsOptions {
+  readonly logger: Logger;
+  /** Waits until what clients have had already is kept, so that callers are told of it. Absent: nothing is kept here. */
+  readonly settled?: (() => Promise<void>) | undefined;
+}
+
+/** The longest wait for that, in milliseconds. A store that hangs keeps nobody from the rest. */
+const PATIENCE = 1_000;
+
 /** The guard that admits everybody. */
 export const OPEN: Middleware = (_ctx, next) => next();
 
@@ -17,13 +27,13 @@ export const OPEN: Middleware = (_ctx, next) => next();
 export class Operations {
   readonly #router: Router;
   readonly #guards: Guards;
-  readonly #logger: Logger;
+  readonly #options: OperationsOptions;
   readonly #all: Operation[] = [];
 
-  constructor(router: Router, guards: Guards, logger: Logger) {
+  constructor(router: Router, guards: Guards, options: OperationsOptions) {
     this.#router = router;
     this.#guards = guards;
-    this.#logger = logger;
+    this.#options = options;
   }
 
   /** Operations that were added. */
@@ -39,6 +49,7 @@ export class Operations {
     this.#router[operation.method](routeOf(operation), async (ctx) => {
       try {
         await guard(ctx, async () => {
+          if (operation.access !== 'everybody' && operation.access !== 'metrics') await this.#settled();
           const request = {
             parameters: readParameters(operation, ctx.path),
             query: operation.asSent === true ? {} : readQuery(operation, ctx),
@@ -52,9 +63,14 @@ export class Operations {
         });
       } catch (error) {
         ctx.respond = false;
-        answerProblem(error, ctx.res, this.#logger);
+        answerProblem(error, ctx.res, this.#options.logger);
       }
     });
+  }
+
+  async #settled(): Promise<void> {
+    const { settled } = this.#options;
+    if (settled !== undefined) await Promise.race([settled(), delay(PATIENCE, undefined, { ref: false })]);
   }
 }
 
