@@ -1,5 +1,6 @@
-import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { EntrepotError, type Logger } from '@entrepot/core';
+import { STATUS_CODES } from '../node-http.js';
 
 /** Headers that every response has from the beginning of its exchange. */
 const KEPT_HEADERS: ReadonlySet<string> = new Set(['x-request-id', 'x-content-type-options', 'connection']);

@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http';
 import { EntrepotError, type ErrorKind } from '@entrepot/core';
 import { z } from 'zod';
+import { STATUS_CODES } from '../../node-http.js';
 import { type Operation, type Reply, TAGS } from './operation.js';
 import { NAMED, problem } from './schemas.js';
 
