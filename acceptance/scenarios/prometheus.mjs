@@ -272,7 +272,7 @@ async function raise(watcher, { name, begin, end, meanwhile }) {
 async function api(server, method, path, body) {
   const answer = await get(`${server.url}${API}${path}`, {
     method,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
   });
   assert.ok(answer.status < 300, answer.body.toString());
   return JSON.parse(answer.body.toString());
