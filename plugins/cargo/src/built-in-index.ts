@@ -32,8 +32,16 @@ export async function builtInIndex(surroundings: NodeJS.ProcessEnv): Promise<str
       ({ stderr }) => stderr,
       (error: { readonly stderr?: string }) => error.stderr ?? '',
     );
-    return /`(https:\/\/[^`\s]{1,500})\/config\.json`/.exec(said)?.[1];
+    return urlIn(said);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Finds the index in what cargo says of a failure: newer ones name its host alone, and it is at the root of that. */
+function urlIn(said: string): string | undefined {
+  const url = /`(https:\/\/[^`\s]{1,500})\/config\.json`/.exec(said)?.[1];
+  if (url !== undefined) return url;
+  const host = /Failed to connect to ([A-Za-z0-9.-]{1,253})(?::| port )443 /.exec(said)?.[1];
+  return host && `https://${host}`;
 }

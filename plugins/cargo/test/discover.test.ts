@@ -43,6 +43,15 @@ it('finds the index that is built into cargo, by asking it through a proxy that 
   expect(await urls({ SECRET: 'x' })).toEqual(['https://built-in.example.com']);
 });
 
+it.each([':443 over proxy 127.0.0.1', ' port 443 via 127.0.0.1'])(
+  'finds it where cargo names its host alone (%s)',
+  async (end) => {
+    const said = `[7] Could not connect to server (Failed to connect to built-in.example.com${end} after 0 ms)`;
+    await program(`echo '  ${said}' >&2; exit 101`);
+    expect(await urls()).toEqual(['https://built-in.example.com']);
+  },
+);
+
 it('finds nothing where there is no cargo, or one that says nothing', async () => {
   await program('exit 1');
   expect(await urls()).toEqual([]);
