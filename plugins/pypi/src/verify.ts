@@ -35,7 +35,8 @@ export function problemInSignature(head: string, size: number, key: string): str
   const { suffix } = readKey(key);
   // Bytes of OpenPGP, DER, base64: tools put all of them into `.sig`.
   if (suffix === '.sig') return problemInFile(head, size);
-  if (suffix === '.minisig') return head.startsWith('untrusted comment:') ? undefined : 'it is no signature of minisign';
+  if (suffix === '.minisig')
+    return head.startsWith('untrusted comment:') ? undefined : 'it is no signature of minisign';
   return head.trimStart().startsWith('-----BEGIN PGP ') ? undefined : 'it is no armored signature';
 }
 

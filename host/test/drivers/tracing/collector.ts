@@ -40,7 +40,11 @@ interface WrittenTraces {
 /** A collector on loopback: OTLP over HTTP, in JSON. */
 export async function startCollector() {
   const spans: ReadSpan[] = [];
-  const posts: { readonly url: string | undefined; readonly headers: IncomingHttpHeaders; readonly service: unknown }[] = [];
+  const posts: {
+    readonly url: string | undefined;
+    readonly headers: IncomingHttpHeaders;
+    readonly service: unknown;
+  }[] = [];
   const answers: number[] = [];
   const server = createServer(async (request, response) => {
     const { resourceSpans } = (await json(request)) as WrittenTraces;
@@ -61,8 +65,14 @@ function read({ attributes, startTimeUnixNano, endTimeUnixNano, ...span }: Writt
     [span.traceId, 32],
     [span.spanId, 16],
   ] as const)
-    if (!new RegExp(`^[0-9a-f]{${length}}$`).test(id)) throw new Error(`expected ${length} hexadecimal digits, found ${id}`);
-  return { ...span, attributes: attributesOf(attributes), start: BigInt(startTimeUnixNano), end: BigInt(endTimeUnixNano) };
+    if (!new RegExp(`^[0-9a-f]{${length}}$`).test(id))
+      throw new Error(`expected ${length} hexadecimal digits, found ${id}`);
+  return {
+    ...span,
+    attributes: attributesOf(attributes),
+    start: BigInt(startTimeUnixNano),
+    end: BigInt(endTimeUnixNano),
+  };
 }
 
 function attributesOf(attributes: WrittenAttributes): Readonly<Record<string, string | number | boolean>> {
