@@ -102,7 +102,7 @@ export async function cargoHosted(tally, folder) {
           );
         }
       }
-      // What is of somebody else, he changes no more than what is not there.
+      // Crates of somebody else are refused as those that are not there.
       for (const [method, path] of /** @type {const} */ ([
         ['DELETE', 'lib-closed/0.1.0/yank'],
         ['PUT', 'lib-closed/0.1.0/unyank'],

@@ -192,7 +192,7 @@ async function downloadByGo({ folder, server, url }, client, { database, version
   const place = { project, home, proxy: `${url}/go`, settings: { GOSUMDB: database.verifierKey } };
   const failures = /** @type {string[]} */ ([]);
   await refusedMeanwhile(server, 'go', async () => {
-    // What it has downloaded it does not ask for again, so each run comes further.
+    // Each run comes further, since downloaded modules are not asked for again.
     for (let tries = 0; tries < 20; tries += 1) {
       const result = await runGo(client, ['mod', 'download', 'all'], place);
       if (result.code === 0) return;

@@ -251,7 +251,7 @@ function alertsOf({ folder, server, upstream }) {
 /** @param {PrometheusServer} watcher @param {Raised} alert */
 async function raise(watcher, { name, begin, end, meanwhile }) {
   const isFiring = async () => (await watcher.firing()).some(({ labels }) => labels['alertname'] === name);
-  // What was done before may still be within its time.
+  // Effects of the checks before may still be within their time.
   await until(`the end of ${name} from before`, async () => !(await isFiring()));
   await begin();
   try {

@@ -35,7 +35,7 @@ export class KeyUpstreams {
     await this.#origin.stop();
   }
 
-  /** Whom `go` asks for sums. */
+  /** The checksum database that `go` asks. */
   get sumdb() {
     return this.#database.verifierKey;
   }

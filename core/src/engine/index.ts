@@ -1,4 +1,5 @@
 export { createRepository } from './handle-request.js';
+export { inTime } from './store/in-time.js';
 export { SMALL_BLOB } from './store/blob-cache.js';
 export { createSharedStorage, type SharedStorage, type SharedStorageOptions } from './store/shared-storage.js';
 export { inspectBlob, takeOut, type BlobCondition } from './store/blob-verification.js';

@@ -30,7 +30,7 @@ export class FairLimiter {
    */
   async acquire(party: string, signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted();
-    // Who waits while there is room has as many running as may be.
+    // A party that waits while there is room has as many running as may be.
     if (this.hasRoomFor(party)) this.#begin(party);
     else await this.#turn(party, signal);
     return () => this.#end(party);

@@ -57,7 +57,7 @@ function withAbsoluteEnd(tokens: readonly string[]): string[] {
 function endOfText(tokens: readonly string[]): number {
   if (tokens[0] !== '^') return -1;
   const end = tokens.findIndex((token, at) => at > 0 && !isPlain(token));
-  // What is repeated is no plain text.
+  // Repeated characters are no plain text.
   return end > 1 && isRepeated(tokens[end]) ? end - 1 : end;
 }
 

@@ -92,7 +92,7 @@ class Level {
   useOf(client: string | undefined, name: string | undefined): Use | undefined {
     if (name !== undefined && this.#exempt.has(name)) return undefined;
     const key = client === undefined ? undefined : this.#addresses.keyOf(client);
-    // What the server asks itself has no client.
+    // Requests of the server to itself have no client.
     if (key === undefined) return undefined;
     if (name !== undefined && this.#byName !== undefined) return this.#byName.of(name);
     return this.#byAddress?.of(key);

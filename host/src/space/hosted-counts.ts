@@ -1,6 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock, Logger } from '@entrepot/core';
-import type { HostedCleanup } from '@entrepot/core/engine';
+import { inTime, type HostedCleanup } from '@entrepot/core/engine';
 import { WorkTurns } from '@entrepot/core/formats';
 import type { PrometheusMetrics } from '../drivers/metrics/prometheus.js';
 
@@ -52,7 +51,7 @@ export class HostedCounts {
     const { clock } = this.#options;
     if (clock.monotonic() - this.#countedAt >= REMEMBERED && !this.#end.signal.aborted) {
       this.#counting ??= this.#count().finally(() => (this.#counting = undefined));
-      await Promise.race([this.#counting, wait(PATIENCE, undefined, { ref: false })]);
+      await inTime(this.#counting, PATIENCE);
     }
     return [...this.#known.values()].flatMap(({ tenants }) => tenants);
   }

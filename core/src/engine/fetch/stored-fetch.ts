@@ -313,7 +313,7 @@ class StoredFetch {
     const { clock, observer } = this.#context.services;
     const started = clock.monotonic();
     const sums = await this.#transfer.fill(body);
-    // What another process receives, that one tells.
+    // Bytes that another process receives are told by that one.
     if (this.#part?.follows !== true)
       observer?.received?.(this.#context.definition.name, body.spool.size, clock.monotonic() - started);
     const plain = weighed === undefined ? undefined : await this.#transfer.withoutCoding(body, weighed, sums);

@@ -3,9 +3,6 @@ import type { KeptListing, KeptPage, KeptVersion } from '../../plugin/alias.js';
 import type { JudgingParts } from '../policy/judge.js';
 import { listContext } from '../policy/list-context.js';
 
-/** Parts of a repository that list what it keeps. */
-export type ListingParts = JudgingParts;
-
 /** Entries that were stored later are not listed yet: publishing one takes a moment after its time was read. Milliseconds. */
 const SETTLED_AFTER = 60_000;
 /** Entries are read from the index in pages of this many. */
@@ -15,7 +12,7 @@ const MOST_READ = 20_000;
 
 /** Lists versions that a repository keeps and that policy lets be listed, by the time at which they were stored. */
 export async function listKept(
-  parts: ListingParts,
+  parts: JudgingParts,
   now: number,
   { suffix, limit, ...start }: KeptListing,
   signal?: AbortSignal,

@@ -1,12 +1,13 @@
 import { EntrepotError } from '../../api/errors.js';
 import type { ResolveContext } from '../../plugin/alias.js';
+import type { JudgingParts } from '../policy/judge.js';
 import type { RequestContext } from '../request/request-context.js';
 import type { AliasResource, BoundResource } from '../request/resource.js';
-import { listKept, type ListingParts } from './list-kept.js';
+import { listKept } from './list-kept.js';
 import { readingContext, type ReadingParts } from './reading-context.js';
 
 /** Parts of a repository that aliases are resolved with. */
-export type AliasParts = ReadingParts & ListingParts;
+export type AliasParts = ReadingParts & JudgingParts;
 
 /** The resolution of an alias for one request. */
 export class AliasResolution {

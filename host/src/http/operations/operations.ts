@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@entrepot/core';
+import { inTime } from '@entrepot/core/engine';
 import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import { answerProblem } from '../answer-error.js';
@@ -70,7 +70,7 @@ export class Operations {
 
   async #settled(): Promise<void> {
     const { settled } = this.#options;
-    if (settled !== undefined) await Promise.race([settled(), delay(PATIENCE, undefined, { ref: false })]);
+    if (settled !== undefined) await inTime(settled(), PATIENCE);
   }
 }
 
