@@ -25,30 +25,33 @@ const lines = async (content: Content, licensed: boolean): Promise<Parsed> => {
 };
 
 /** `/files/<version>` is described by lines `version sri [location]` of `/index`, and by one such line in `/brief/<version>`. */
-const side = withClasses(
-  {
-    index: documentClass({ about: 'all versions', parse: (content) => lines(content, true) }),
-    brief: documentClass({ about: 'one version', parse: (content) => lines(content, false) }),
-    file: artifactClass({
-      about: 'a version',
-      trust: {
-        describedBy: () => ({ class: 'index', key: 'index', path: 'index' }),
-        describedBrieflyBy({ coordinates }) {
-          const path = `brief/${coordinates?.version}`;
-          return { class: 'brief', key: path, path, coordinates };
+const sideOf = (trust: { readonly promisedInHeaders?: Readonly<Record<string, 'sha1'>> } = {}) =>
+  withClasses(
+    {
+      index: documentClass({ about: 'all versions', parse: (content) => lines(content, true) }),
+      brief: documentClass({ about: 'one version', parse: (content) => lines(content, false) }),
+      file: artifactClass({
+        about: 'a version',
+        trust: {
+          describedBy: () => ({ class: 'index', key: 'index', path: 'index' }),
+          describedBrieflyBy({ coordinates }) {
+            const path = `brief/${coordinates?.version}`;
+            return { class: 'brief', key: path, path, coordinates };
+          },
+          ...trust,
         },
-      },
-    }),
-  },
-  {
-    route({ segments }) {
-      const version = segments.at(-1) ?? '';
-      if (segments[0] === 'index') return { class: 'index', key: 'index', path: 'index' };
-      const coordinates = { ecosystem: 'test', name: 'file', version };
-      return { class: 'file', key: `files/${version}`, path: `files/${version}`, coordinates };
+      }),
     },
-  },
-);
+    {
+      route({ segments }) {
+        const version = segments.at(-1) ?? '';
+        if (segments[0] === 'index') return { class: 'index', key: 'index', path: 'index' };
+        const coordinates = { ecosystem: 'test', name: 'file', version };
+        return { class: 'file', key: `files/${version}`, path: `files/${version}`, coordinates };
+      },
+    },
+  );
+const side = sideOf();
 
 /** A repository whose upstream has the bytes `1`, `2` and `3` under these versions. */
 async function open(options: HarnessOptions = {}): Promise<Harness> {
@@ -201,30 +204,7 @@ describe('an artifact that has a brief document', () => {
 
 describe('an artifact whose upstream states its sum in a header', () => {
   const hex = (text: string): string => createHash('sha1').update(text).digest('hex');
-  const stating = withClasses(
-    {
-      index: documentClass({ about: 'all versions', parse: (content) => lines(content, true) }),
-      brief: documentClass({ about: 'one version', parse: (content) => lines(content, false) }),
-      file: artifactClass({
-        about: 'a version',
-        trust: {
-          describedBy: () => ({ class: 'index', key: 'index', path: 'index' }),
-          describedBrieflyBy({ coordinates }) {
-            const path = `brief/${coordinates?.version}`;
-            return { class: 'brief', key: path, path, coordinates };
-          },
-          promisedInHeaders: { 'x-first': 'sha1', 'x-second': 'sha1' },
-        },
-      }),
-    },
-    {
-      route({ segments }) {
-        const version = segments.at(-1) ?? '';
-        const coordinates = { ecosystem: 'test', name: 'file', version };
-        return { class: 'file', key: `files/${version}`, path: `files/${version}`, coordinates };
-      },
-    },
-  );
+  const stating = sideOf({ promisedInHeaders: { 'x-first': 'sha1', 'x-second': 'sha1' } });
 
   it('is verified by that alone', async () => {
     const harness = await open({ side: stating });
