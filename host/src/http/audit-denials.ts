@@ -15,28 +15,37 @@ const API = '/-/api/v1/';
 
 /** Notes requests that access control refused. Equal ones are those of one caller and address at one repository, whatever they asked for. */
 export function auditDenials(audit: AuditLog): ExchangeObserver {
-  return ({ status, repository, outcome, method, path, client: address }) => {
-    if (status < 400) return;
-    const code = outcome?.code;
-    if (repository === undefined) {
-      if ((status === 401 || status === 403) && path.startsWith('/-/') && !path.startsWith(API))
-        note(status === 401, path, undefined);
-    } else if (code !== undefined && REFUSALS.has(code)) {
-      note(code !== 'ACCESS_DENIED' && code !== 'FOREIGN_PAGE', code, code);
-    }
-
-    function note(isUnknown: boolean, key: string, why: string | undefined): void {
-      audit.denied(
-        {
-          event: isUnknown ? 'access-unauthorized' : 'access-forbidden',
-          actor: outcome?.caller,
-          address,
-          repository,
-          subject: path,
-          detail: { method, code: why },
-        },
-        `${method} ${key}`,
-      );
-    }
+  return (record) => {
+    if (record.status >= 400) noteRefusal(audit, record);
   };
+}
+
+function noteRefusal(audit: AuditLog, record: Parameters<ExchangeObserver>[0]): void {
+  const { status, repository, outcome, path } = record;
+  const code = outcome?.code;
+  if (repository === undefined) {
+    if ((status === 401 || status === 403) && path.startsWith('/-/') && !path.startsWith(API))
+      note(audit, record, status === 401);
+  } else if (code !== undefined && REFUSALS.has(code)) {
+    note(audit, record, code !== 'ACCESS_DENIED' && code !== 'FOREIGN_PAGE', code);
+  }
+}
+
+function note(
+  audit: AuditLog,
+  { repository, outcome, method, path, client: address }: Parameters<ExchangeObserver>[0],
+  isUnknown: boolean,
+  code?: string,
+): void {
+  audit.denied(
+    {
+      event: isUnknown ? 'access-unauthorized' : 'access-forbidden',
+      actor: outcome?.caller,
+      address,
+      repository,
+      subject: path,
+      detail: { method, code },
+    },
+    `${method} ${code ?? path}`,
+  );
 }
