@@ -1,5 +1,5 @@
 import type { AuditLog } from '../audit/audit-log.js';
-import type { ExchangeObserver } from './exchange.js';
+import type { ExchangeObserver, ExchangeRecord } from './exchange.js';
 
 /** Codes of errors by which access control refuses a request for a repository. */
 const REFUSALS: ReadonlySet<string> = new Set([
@@ -20,7 +20,7 @@ export function auditDenials(audit: AuditLog): ExchangeObserver {
   };
 }
 
-function noteRefusal(audit: AuditLog, record: Parameters<ExchangeObserver>[0]): void {
+function noteRefusal(audit: AuditLog, record: ExchangeRecord): void {
   const { status, repository, outcome, path } = record;
   const code = outcome?.code;
   if (repository === undefined) {
@@ -33,7 +33,7 @@ function noteRefusal(audit: AuditLog, record: Parameters<ExchangeObserver>[0]): 
 
 function note(
   audit: AuditLog,
-  { repository, outcome, method, path, client: address }: Parameters<ExchangeObserver>[0],
+  { repository, outcome, method, path, client: address }: ExchangeRecord,
   isUnknown: boolean,
   code?: string,
 ): void {
